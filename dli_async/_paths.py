@@ -1,0 +1,69 @@
+"""The rules for an OBS folder, and the one form in which the library keeps it.
+
+Rules: API page dli_02_0020 (folder level, comma, bucket's last dot) and the console's folder
+dialog, dli_01_0010 (forbidden characters, dots at the ends of a folder name).
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+FORBIDDEN = '\\:*?"<>|'
+
+_SCHEMES = ("obs", "s3a")
+_SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*)://(.*)$", re.DOTALL)
+
+
+def normalise_path(text: str) -> str:
+    """Returns `obs://bucket/folder` without a trailing slash.
+
+    Raises:
+        ValueError: with the broken rule in words.
+    """
+    match = _SCHEME.match(text)
+    if match is None or match[1].lower() not in _SCHEMES:
+        raise ValueError("must start with obs:// (s3a:// is accepted and sent as obs://)")
+    _check_characters(text)
+    bucket, _, below = match[2].partition("/")
+    folders = below.removesuffix("/")
+    if not folders:
+        raise ValueError("must name a folder below a bucket, as in obs://bucket/folder")
+    _check_bucket(bucket)
+    for name in folders.split("/"):
+        _check_folder(name)
+    return f"obs://{bucket}/{folders}"
+
+
+def same_path(one: str, other: str) -> bool:
+    """Whether two spellings (scheme, trailing slash) mean the same folder."""
+    return _comparable(one) == _comparable(other)
+
+
+def _comparable(text: str) -> str:
+    scheme, _, rest = text.partition("://")
+    return (rest if scheme.lower() in _SCHEMES else text).rstrip("/")
+
+
+def _check_characters(text: str) -> None:
+    if "," in text:
+        raise ValueError("must not hold a comma")
+    if any(unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") for char in text):
+        raise ValueError("must not hold control characters, line breaks or lone surrogates")
+
+
+def _check_bucket(bucket: str) -> None:
+    if not bucket.strip(".") or any(char in FORBIDDEN for char in bucket):
+        raise ValueError("must name a bucket, as in obs://bucket/folder")
+    _, dot, tail = bucket.rpartition(".")
+    if dot and tail[:1].isdigit():
+        raise ValueError("the last dot in a bucket's name must not be followed by a digit")
+
+
+def _check_folder(name: str) -> None:
+    if name in ("", ".", ".."):
+        raise ValueError("must not hold an empty, `.` or `..` segment")
+    if any(char in FORBIDDEN for char in name):
+        raise ValueError(f"a folder's name must not hold any of {' '.join(FORBIDDEN)}")
+    if name.startswith(".") or name.endswith("."):
+        raise ValueError("a folder's name must not start or end with a dot")
