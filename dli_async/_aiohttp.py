@@ -1,0 +1,105 @@
+"""aiohttp's connection pool under httpx: what carries the requests on asyncio.
+
+A module of its own, so that aiohttp is loaded by the client that needs it and not by the import.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+
+import aiohttp
+import httpx
+from httpx_aiohttp.transport import AiohttpResponseStream, map_aiohttp_exceptions
+from multidict import CIMultiDict
+from yarl import URL
+
+# Tokens travel in headers of several kB.
+_HEADER_LIMIT = 128 * 1024
+
+# Of all that aiohttp raises, these alone prove that a request never left.
+NEVER_LEFT = (
+    aiohttp.ClientConnectorError,
+    aiohttp.ConnectionTimeoutError,
+    aiohttp.ClientHttpProxyError,
+    aiohttp.InvalidURL,
+)
+
+
+class AiohttpTransport(httpx.AsyncBaseTransport):
+    """aiohttp's connection pool under httpx.
+
+    The transport of `httpx-aiohttp` lets yarl quote the URL again, so that other bytes are sent
+    than were signed; this one passes it as it stands. The rest of the bridge is theirs.
+
+    Args:
+        proxy_for: the proxy for a URL, or None.
+        keepalive: seconds for which an idle connection is kept.
+    """
+
+    stands_cancelling = True
+
+    def __init__(
+        self,
+        context: ssl.SSLContext,
+        proxy_for: Callable[[httpx.URL], str | None],
+        max_connections: int,
+        keepalive: float,
+    ) -> None:
+        self._proxy_for = proxy_for
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                limit=max_connections, keepalive_timeout=keepalive, ssl=context
+            ),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            max_line_size=_HEADER_LIMIT,
+            max_field_size=_HEADER_LIMIT,
+            auto_decompress=False,
+            # httpx has set its own, and a signature may cover them.
+            skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
+        )
+        # aiohttp repeats a GET on a dropped connection by itself; ours are counted and logged.
+        self._session._retry_connection = False
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        times = request.extensions.get("timeout", {})
+        with _as_httpx():
+            response = await self._session.request(
+                request.method,
+                URL(str(request.url), encoded=True),
+                headers=CIMultiDict(request.headers.multi_items()),
+                data=await request.aread() or None,
+                allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(
+                    connect=times.get("connect"), sock_read=times.get("read")
+                ),
+                proxy=self._proxy_for(request.url),
+            )
+        return httpx.Response(
+            response.status,
+            headers=response.raw_headers,
+            stream=_Body(response),
+            request=request,
+            extensions={"http_version": b"HTTP/1.1"},
+        )
+
+    async def aclose(self) -> None:
+        await self._session.close()
+
+
+class _Body(AiohttpResponseStream):
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        with _as_httpx():
+            async for chunk in super().__aiter__():
+                yield chunk
+
+
+@contextmanager
+def _as_httpx() -> Iterator[None]:
+    """What their map leaves out (an answer that is no HTTP, for one) is httpx's error too."""
+    try:
+        with map_aiohttp_exceptions():
+            yield
+    except aiohttp.ClientError as error:
+        raise httpx.RemoteProtocolError(str(error)) from error
