@@ -1,0 +1,46 @@
+"""An embedded DLI: the same protocol, offline, honest, and it really writes the files.
+
+    async with Emulator() as emulator, emulator.client() as client:
+        result = await client.export(spec)
+
+`dli_async.emulator.server` puts it behind a loopback port; `dli_async.emulator.faults` tells how to
+make it misbehave. It answers what it does not know with 501 and the list of what it knows.
+
+Where the documents are silent it has to guess, and nobody should build on a guess:
+
+- An existing folder fails an ErrorIfExists job with DLI.0006 (`exists_check="submit"` refuses the
+  POST instead, with the same code).
+- A missing queue is DLI.0008 (the newer English documents say DLI.0002), a table that is not
+  MANAGED DLI.0007, an unknown job id 400 with DLI.0002, a cancel that comes too late 400 with
+  DLI.0007, a wrong content type 415, somebody else's project 403 with APIGW.0310.
+- `start` and `end` of the job list include their moment; `job_count` counts all pages; a filter by
+  state goes by the word that is shown.
+- `start_time` is the moment of the submit. Rows are told in `result_count`. `statement` is empty.
+- A job is LAUNCHING while it waits for a slot of its queue.
+- Signatures outside the clock window count towards the lock of a key, as wrong ones do.
+- 429 has no Retry-After unless a fault asks for it.
+"""
+
+from ._emulator import Emulator as Emulator
+from ._gate import ACCESS_KEY as ACCESS_KEY
+from ._gate import PROJECT_ID as PROJECT_ID
+from ._gate import SECRET_KEY as SECRET_KEY
+from ._gate import TOKEN as TOKEN
+from .engine import DuckEngine as DuckEngine
+from .engine import Engine as Engine
+from .engine import NullEngine as NullEngine
+from .faults import UnknownFault as UnknownFault
+from .obs import ObsStore as ObsStore
+
+__all__ = [
+    "ACCESS_KEY",
+    "PROJECT_ID",
+    "SECRET_KEY",
+    "TOKEN",
+    "DuckEngine",
+    "Emulator",
+    "Engine",
+    "NullEngine",
+    "ObsStore",
+    "UnknownFault",
+]

@@ -1,0 +1,252 @@
+"""The emulator a user makes: engine, queues, clock and credentials, wired together."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+import anyio
+import anyio.to_thread
+import httpx
+
+from ._admin_routes import AdminRoutes
+from ._answers import Refused, dli_error
+from ._calls import Call, Route
+from ._gate import PROJECT_ID, TOKEN, USER, Gate
+from ._iam_routes import IamRoutes, Metadata
+from ._in_process import InProcess
+from ._job_routes import JobRoutes
+from ._metadata_routes import Catalogue, MetadataRoutes
+from ._service import Service
+from ._specs import Spec, peek_names
+from ._storage import Storage
+from .app import App
+from .engine import Engine, Exported, UnsafePath
+from .faults import Faults
+from .jobs import JobTable
+from .ledger import Ledger
+
+if TYPE_CHECKING:
+    from dli_async import DliClient
+
+QUEUES = ("default", "queue1", "queue2")
+"""The queues there are unless others are given."""
+
+
+class Emulator:
+    """A DLI of one's own: the same protocol, offline, and exports that really write files.
+
+    Use it in process (`async with Emulator() as e, e.client() as client`), or behind a loopback
+    server (`dli_async.emulator.server`). The well-known credentials open it: project
+    `0123456789abcdef0123456789abcdef`, token `emulator-token`, keys `emulator-ak` and
+    `emulator-sk`, IAM user, password and domain `emulator`.
+
+    Args:
+        obs_dir: the folder that stands for OBS; None (default) is a temporary one that `close`
+            removes.
+        database: a DuckDB file, or a folder of CSV and Parquet files, to serve as tables; None
+            (default) is a set of samples.
+        engine: what holds the tables, in place of the two before; `NullEngine` writes no files.
+        slots: how many jobs each queue runs at a time.
+        launch: seconds for which a job is at least LAUNCHING.
+        run: median of the seconds for which a job is RUNNING; they spread lognormally.
+        exists_check: whether ErrorIfExists is checked by the job, which fails (default), or on
+            submit, which is refused. The documents leave it open.
+        seed: makes ids, run times and sample tables the same in every run.
+        clock: seconds since the epoch; it drives everything, so it may be a virtual one. It is
+            only read while a request is served.
+        inline: whether exports run inside the request, for virtual time.
+        token_life: seconds until a token issued by the IAM call expires (default: 24 h).
+        token_size: characters of such a token; the cloud's have several thousand.
+        key_life: seconds until a temporary key expires (default: 1 h).
+        queues: slots by name of queue, in place of `default`, `queue1` and `queue2`.
+        region: name of the only project, which is the region's, as IAM knows it.
+        metadata: whether the metadata service's own token is `optional` (default), `required`, or
+            unknown to it (`tokenless`).
+    """
+
+    endpoint = "http://emulator.invalid"
+    """Where the in-process client believes to be; a server has its own URL."""
+
+    def __init__(
+        self,
+        *,
+        obs_dir: Path | str | None = None,
+        database: Path | str | None = None,
+        engine: Engine | None = None,
+        slots: int = 8,
+        launch: float = 0.2,
+        run: float = 1.0,
+        exists_check: Literal["job", "submit"] = "job",
+        seed: int = 0,
+        clock: Callable[[], float] = time.time,
+        inline: bool = False,
+        token_life: float = 86_400.0,
+        token_size: int = 2_048,
+        key_life: float = 3_600.0,
+        queues: Mapping[str, int] | None = None,
+        region: str = "cn-north-4",
+        metadata: Metadata = "optional",
+    ) -> None:
+        if exists_check not in ("job", "submit"):
+            raise ValueError(f"exists_check is 'job' or 'submit', not {exists_check!r}")
+        self.clock = clock
+        self._seed = seed
+        self._inline = inline
+        self._exists_check = exists_check
+        self._storage = Storage(engine, obs_dir, database, seed)
+        slots_of = {name.lower(): n for name, n in (queues or dict.fromkeys(QUEUES, slots)).items()}
+        self.jobs = JobTable(
+            self._export,
+            slots_of,
+            launch=launch,
+            run=run,
+            seed=seed,
+            inline=inline,
+            explain=_explain,
+        )
+        self.faults = Faults(seed)
+        self.ledger = Ledger(self.jobs, self.faults, clock)
+        self._gate = Gate(
+            seed=seed, token_life=token_life, key_life=key_life, token_size=token_size
+        )
+        self._catalogue = Catalogue(self._storage.engine)
+        self._job_routes = JobRoutes(self.jobs, self._catalogue, self.faults, self._check_folder)
+        self._service = Service(
+            self._routes(IamRoutes(self._gate, region, metadata), slots_of),
+            clock=clock,
+            gate=self._gate,
+            jobs=self.jobs,
+            ledger=self.ledger,
+            faults=self.faults,
+            names_of=self._names_of,
+            prepare=self._prepare,
+            seed=seed,
+        )
+        self.app = App(self._service.serve)
+
+    def _routes(self, iam: IamRoutes, queues: Mapping[str, int]) -> Sequence[Route]:
+        metadata = MetadataRoutes(self._catalogue, queues, USER)
+        admin = AdminRoutes(self.ledger, self.faults, self._reset_off_loop)
+        areas = (self._job_routes, metadata, iam, admin)
+        return [route for area in areas for route in area.routes()]
+
+    @property
+    def obs_dir(self) -> Path | None:
+        """The folder that stands for OBS; None with an engine that writes no files."""
+        return self._storage.obs.root if self._storage.obs else None
+
+    def transport(self) -> httpx.AsyncBaseTransport:
+        """The in-process front, for `httpx.AsyncClient` or `DliClient`; faults included."""
+        return InProcess(self._service.serve)
+
+    def client(self, **options: Any) -> DliClient:
+        """A `DliClient` that talks to this emulator in process; options are the client's own."""
+        from dli_async import DliClient, StaticToken
+
+        defaults: dict[str, Any] = {
+            "endpoint": self.endpoint,
+            "project_id": PROJECT_ID,
+            "auth": StaticToken(TOKEN),
+            "transport": self.transport(),
+        }
+        return DliClient(**{**defaults, **options})
+
+    async def prepare(self) -> None:
+        """Opens the tables, off the event loop; the first request would do so by itself."""
+        if waiting := self._prepare():
+            await waiting
+
+    def advance(self) -> None:
+        """Plays what is due by the clock; every request does so by itself."""
+        self.jobs.advance(self.clock())
+
+    def reset(self, files: bool = False) -> None:
+        """Forgets jobs, ledger, faults and locks, and with `files` what was exported.
+
+        Blocks until running exports have written their files.
+        """
+        self.jobs.reset()
+        self.faults.clear()
+        self.ledger.clear()
+        self._gate.unlock()
+        if files:
+            self._storage.clear()
+
+    def close(self) -> None:
+        """Ends the threads, closes the tables and removes the temporary folder; blocks."""
+        self.jobs.close()
+        self._storage.close()
+
+    async def __aenter__(self) -> Self:
+        """Opens the tables."""
+        await self.prepare()
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        """Closes the emulator."""
+        with anyio.CancelScope(shield=True):
+            await self._off_loop(self.close)
+
+    def _prepare(self) -> Awaitable[None] | None:
+        if self._catalogue.is_loaded:
+            return None
+        return self._off_loop(self._catalogue.load)
+
+    async def _reset_off_loop(self, files: bool) -> None:
+        await self._off_loop(lambda: self.reset(files))
+
+    async def _off_loop(self, call: Callable[[], object]) -> None:
+        # A worker thread would be overtaken by a virtual clock, hence `inline`.
+        if self._inline:
+            call()
+        else:
+            await anyio.to_thread.run_sync(call)
+
+    def _export(self, spec: Spec) -> Exported:
+        return self._storage.engine.export(
+            spec.database_name,
+            spec.table_name,
+            spec.data_path,
+            data_type=spec.data_type,
+            compress=spec.compress,
+            header=spec.with_column_header,
+            overwrite=spec.overwrites,
+        )
+
+    def _check_folder(self, spec: Spec) -> None:
+        try:
+            exists = self._exists(spec)
+        except UnsafePath as unsafe:
+            raise Refused(dli_error("DLI.0001", str(unsafe))) from None
+        if self._exists_check == "submit" and exists and not spec.overwrites:
+            raise Refused(dli_error("DLI.0006", f"path {spec.data_path} already exists"))
+
+    def _exists(self, spec: Spec) -> bool:
+        obs = self._storage.obs
+        return obs.exists(spec.data_path) if obs else self.jobs.has_written(spec.folder)
+
+    def _names_of(self, call: Call) -> tuple[str, ...]:
+        params = call.params
+        if call.route == "export-table":
+            return peek_names(call.body)
+        if "job" in params:
+            return self._job_routes.names_of(params["job"])
+        if "table" in params:
+            return (f"{params['database']}.{params['table']}", params["table"])
+        return ()
+
+
+def _explain(spec: Spec, error: Exception) -> str:
+    """The message of a job that failed, with its DLI code in the documented form."""
+    if isinstance(error, FileExistsError):
+        return f"DLI.0006: path {spec.data_path} already exists"
+    if isinstance(error, KeyError):
+        name = f"{spec.database_name}.{spec.table_name}"
+        return f"DLI.0002: There is no table named {name}."
+    if isinstance(error, UnsafePath):
+        return f"DLI.0001: {error}"
+    kind = type(error).__name__
+    return f"Please contact DLI service. DLI.0999: {kind}: {error}"

@@ -1,0 +1,58 @@
+"""The tables and the folder that stands for OBS."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import weakref
+from pathlib import Path
+
+from .engine import DuckEngine, Engine, NullEngine
+from .obs import ObsStore
+
+
+class Storage:
+    """Owns the engine and the obs folder; neither is opened before it is used.
+
+    An engine that was passed in without a folder is taken to write no files: `obs` is None.
+    """
+
+    def __init__(
+        self,
+        engine: Engine | None,
+        obs_dir: Path | str | None,
+        database: Path | str | None,
+        seed: int,
+    ) -> None:
+        self._temporary: weakref.finalize[..., Storage] | None = None
+        self.obs = None if obs_dir is None else ObsStore(Path(obs_dir))
+        if engine is None:
+            self.obs = self.obs or ObsStore(self._make_temporary())
+            engine = _duck(self.obs, database, seed)
+        self.engine = engine
+
+    def _make_temporary(self) -> Path:
+        folder = tempfile.mkdtemp(prefix="dli-emulator-")
+        self._temporary = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        return Path(folder)
+
+    def clear(self) -> None:
+        """Removes what was exported."""
+        if self.obs is not None:
+            self.obs.clear()
+        if isinstance(self.engine, NullEngine):
+            # It only remembers folders, and closing it is forgetting them.
+            self.engine.close()
+
+    def close(self) -> None:
+        """Closes the engine and removes a temporary folder."""
+        self.engine.close()
+        if self._temporary is not None:
+            self._temporary()
+
+
+def _duck(obs: ObsStore, database: Path | str | None, seed: int) -> Engine:
+    where = None if database is None else Path(database)
+    if where is not None and where.is_dir():
+        return DuckEngine(obs, database=None, folder=where, seed=seed)
+    return DuckEngine(obs, database=where, folder=None, seed=seed)

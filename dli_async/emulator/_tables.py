@@ -1,0 +1,100 @@
+"""What every engine answers with, and what an engine is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+__all__ = ["Column", "Engine", "Exported", "Table", "UnsupportedColumn"]
+
+
+class UnsupportedColumn(ValueError):
+    """Raised when csv cannot hold a column: binary, array, struct or map, as in Spark 3.5."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table."""
+
+    name: str
+    type: str
+    """As Spark and DLI call it: `int`, `decimal(10,2)`, `array<string>`, ..."""
+    nullable: bool = True
+    comment: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table and what a description of it says."""
+
+    database: str
+    name: str
+    kind: str
+    """`MANAGED`, `EXTERNAL` or `VIEW`."""
+    columns: tuple[Column, ...]
+    row_count: int
+    size: int
+    """In bytes; estimated from the types unless the table is a file."""
+    comment: str
+    created_at: float
+    """Seconds since 1970."""
+    location: str | None
+    """Where an EXTERNAL table lies."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What an export did."""
+
+    rows: int
+    input_size: int
+    """Size of the table in bytes, see :class:`Table`."""
+    files: tuple[str, ...]
+    """Names of the part files, in order, without `_SUCCESS`."""
+    bytes_written: int
+
+
+class Engine(Protocol):
+    """Tables that can be looked at and exported."""
+
+    def databases(self) -> list[str]:
+        """All names, sorted."""
+        ...
+
+    def tables(self, database: str) -> list[Table]:
+        """All tables by name.
+
+        :raises KeyError: there is no such database.
+        """
+        ...
+
+    def table(self, database: str, name: str) -> Table | None:
+        """One table, found in any case, or None."""
+        ...
+
+    def export(
+        self,
+        database: str,
+        name: str,
+        data_path: str,
+        *,
+        data_type: str,
+        compress: str,
+        header: bool,
+        overwrite: bool,
+    ) -> Exported:
+        """Write a table to the folder `data_path` and wait until it is written.
+
+        :param data_type: `csv` or `json`.
+        :param compress: `none`, `gzip`, `bzip2` or `deflate`.
+        :param header: write the column names; json has none.
+        :raises AlreadyExists: the folder exists and `overwrite` is false.
+        :raises KeyError: there is no such table.
+        :raises UnsafePath: `data_path` is no folder below a bucket.
+        :raises UnsupportedColumn: csv cannot hold one of the columns.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of files and memory; running exports fail."""
+        ...

@@ -1,0 +1,178 @@
+"""The OBS side of the emulator: `obs://bucket/a/b` as a folder below one root, and nothing else.
+
+Blocking and thread-safe. Nothing is created before the first export.
+"""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from urllib.parse import unquote
+
+__all__ = ["AlreadyExists", "ObsStore", "UnsafePath"]
+
+_SCHEMES = ("obs://", "s3a://")
+_STAGING = "_temporary"
+_LONGEST_NAME = 255  # bytes; what common file systems take
+_LONGEST_PATH = 1023  # characters; OBS takes object names of 1,024 bytes
+_MOST_DECODING = 5  # rounds of percent-decoding that are looked through
+
+
+class UnsafePath(ValueError):
+    """Raised when a `data_path` would leave the obs folder, or names no folder below a bucket."""
+
+
+class AlreadyExists(FileExistsError):
+    """Raised when an export must not overwrite and its folder is already there.
+
+    :ivar data_path: the path as it was given.
+    """
+
+    def __init__(self, data_path: str) -> None:
+        super().__init__(f"path {data_path} already exists")
+        self.data_path = data_path
+
+
+class ObsStore:
+    """Buckets and folders below `root`.
+
+    :param root: the folder that stands for OBS; made when the first export is written.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = Path(root)
+        self._lock = threading.Lock()
+
+    def folder(self, data_path: str) -> Path:
+        """Where `data_path` (`obs://bucket/a/b` or `s3a://...`) lies; no I/O but looking at links.
+
+        One trailing slash is accepted.
+
+        :raises UnsafePath: `.`, `..` or empty segments (also percent-encoded), backslashes, control
+            characters, a bucket without a folder, another scheme, or a link that leads elsewhere.
+        """
+        folder = self.root.joinpath(*_segments(data_path))
+        root = self.root.resolve()
+        try:
+            resolved = folder.resolve()
+        except (OSError, RuntimeError) as error:
+            raise UnsafePath(f"{data_path!r} cannot be resolved: {error}") from error
+        # A link to a bucket or to the root is refused as well: Overwrite would empty all of it.
+        if not resolved.is_relative_to(root) or len(resolved.relative_to(root).parts) < 2:
+            raise UnsafePath(f"{data_path!r} leads out of its bucket")
+        if any(parent.is_file() for parent in resolved.parents):
+            raise UnsafePath(f"{data_path!r} goes through a file")
+        return folder
+
+    def exists(self, data_path: str) -> bool:
+        """Whether there is something at `data_path`, be it still being written.
+
+        :raises UnsafePath: see :meth:`folder`.
+        """
+        return self.folder(data_path).exists()
+
+    @contextmanager
+    def staged(self, data_path: str, *, overwrite: bool) -> Iterator[Path]:
+        """A folder to write into, published at `data_path` when the block ends without error.
+
+        Like Spark, it stages in `_temporary` within the target, so the target exists at once; with
+        `overwrite` the old content goes just before the new files move in. `_SUCCESS`, zero bytes,
+        comes last. On an exception everything that was made is removed and old content stays.
+
+        :raises AlreadyExists: the target exists and `overwrite` is false.
+        :raises UnsafePath: see :meth:`folder`.
+        """
+        folder = self.folder(data_path)
+        staging = folder / _STAGING / uuid.uuid4().hex
+        made = self._claim(staging, data_path, overwrite)
+        try:
+            yield staging
+            with self._lock:
+                _publish(staging, folder)
+        except BaseException:
+            with self._lock:
+                shutil.rmtree(staging, ignore_errors=True)
+                _remove_empty([staging.parent, *made])
+            raise
+
+    def clear(self) -> None:
+        """Remove all buckets; links are removed, never what they point to."""
+        with self._lock:
+            if self.root.is_dir():
+                for path in self.root.iterdir():
+                    _remove(path)
+
+    def _claim(self, staging: Path, data_path: str, overwrite: bool) -> list[Path]:
+        """Make the folders, of which the new ones come back, innermost first.
+
+        Of several who want to make the same folder one wins.
+        """
+        folder = staging.parent.parent
+        with self._lock:
+            if folder.exists() and not overwrite:
+                raise AlreadyExists(data_path)
+            if folder.is_file():
+                folder.unlink()
+            missing = [path for path in (folder, *folder.parents) if not path.exists()]
+            staging.mkdir(parents=True)
+        return missing
+
+
+def _segments(data_path: str) -> list[str]:
+    scheme = data_path[:6].lower()
+    if scheme not in _SCHEMES:
+        raise UnsafePath(f"{data_path!r} does not start with obs:// or s3a://")
+    if len(data_path) > _LONGEST_PATH:
+        raise UnsafePath(f"{data_path[:80]!r}... is longer than {_LONGEST_PATH} characters")
+    segments = data_path[6:].removesuffix("/").split("/")
+    if len(segments) < 2:
+        raise UnsafePath(f"{data_path!r} names no folder below a bucket")
+    for segment in segments:
+        _check_segment(segment, data_path)
+    return segments
+
+
+def _check_segment(segment: str, data_path: str) -> None:
+    try:
+        length = len(segment.encode())
+    except UnicodeEncodeError:
+        raise UnsafePath(f"{data_path!r} is not valid text") from None
+    if length > _LONGEST_NAME:
+        raise UnsafePath(f"{data_path!r} has a folder name of more than {_LONGEST_NAME} bytes")
+    # Some server in front of us may decode once more than we expect.
+    for _ in range(_MOST_DECODING):
+        if segment in ("", ".", "..") or any(map(_is_unsafe, segment)):
+            raise UnsafePath(f"{data_path!r} has an empty, relative or unsafe folder name")
+        segment = unquote(segment)
+
+
+def _is_unsafe(char: str) -> bool:
+    return char in "/\\\x7f" or char < " "
+
+
+def _publish(staging: Path, folder: Path) -> None:
+    for path in folder.iterdir():
+        if path != staging.parent:
+            _remove(path)
+    for path in sorted(staging.iterdir()):
+        path.rename(folder / path.name)
+    staging.rmdir()
+    _remove_empty([staging.parent])
+    (folder / "_SUCCESS").touch()
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+
+
+def _remove_empty(folders: list[Path]) -> None:
+    for folder in folders:
+        with suppress(OSError):
+            folder.rmdir()

@@ -1,0 +1,266 @@
+"""Paths stay below the root, and exports appear whole or not at all."""
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from dli_async.emulator.obs import AlreadyExists, ObsStore, UnsafePath
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ObsStore:
+    return ObsStore(tmp_path / "obs")
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.mark.parametrize(
+    "data_path", ["obs://bucket/a/b", "s3a://bucket/a/b", "OBS://bucket/a/b", "obs://bucket/a/b/"]
+)
+def test_a_path_names_a_folder_below_the_root(store: ObsStore, data_path: str) -> None:
+    """Scheme, its case and one trailing slash make no difference."""
+    assert store.folder(data_path) == store.root / "bucket" / "a" / "b"
+
+
+@pytest.mark.parametrize("name", ["100%", "a b", "数据", "a%20b", "...", "x.csv", "a+b", "_temp"])
+def test_unusual_names_are_taken_as_they_are(store: ObsStore, name: str) -> None:
+    """A folder name is no URL: nothing in it is decoded."""
+    assert store.folder(f"obs://bucket/{name}").name == name
+
+
+@pytest.mark.parametrize(
+    "data_path",
+    [
+        "obs://bucket",
+        "obs://bucket/",
+        "obs://bucket//",
+        "obs:///a/b",
+        "obs://",
+        "",
+        "bucket/a",
+        "/etc/passwd",
+        "file:///etc/passwd",
+        "obs:/bucket/a",
+        "obs://bucket/a//b",
+        "obs://bucket/../a",
+        "obs://bucket/a/..",
+        "obs://../a",
+        "obs://bucket/./a",
+        "obs://bucket/..\\a",
+        "obs://bucket/a\x00b",
+        "obs://bucket/a\nb",
+        "obs://bucket/a\x7fb",
+        "obs://bucket/%2e%2e/a",
+        "obs://bucket/%2E%2e",
+        "obs://bucket/%252e%252e",
+        "obs://bucket/..%2f..%2fetc",
+        "obs://bucket/a%5cb",
+        "obs://bucket/a%00b",
+        "obs://bucket/\udc80",
+        f"obs://bucket/{'x' * 256}",
+        f"obs://bucket/{'数' * 86}",
+        "obs://bucket" + "/abc" * 300,
+    ],
+)
+def test_paths_that_could_leave_the_root_are_refused(store: ObsStore, data_path: str) -> None:
+    """Traversal in any disguise, and what is no folder below a bucket, raises UnsafePath."""
+    with pytest.raises(UnsafePath):
+        store.folder(data_path)
+    with pytest.raises(UnsafePath), store.staged(data_path, overwrite=True):
+        pytest.fail("nothing may be staged")
+    assert not store.root.exists()
+
+
+@pytest.mark.parametrize("target", ["outside", "obs", "obs/other"])
+def test_links_out_of_the_bucket_are_refused(store: ObsStore, tmp_path: Path, target: str) -> None:
+    """A link to elsewhere, to the root or to a whole bucket would let Overwrite delete too much."""
+    (tmp_path / "outside").mkdir()
+    (store.root / "bucket").mkdir(parents=True)
+    (store.root / "other").mkdir()
+    (store.root / "bucket" / "link").symlink_to(tmp_path / target, target_is_directory=True)
+    with pytest.raises(UnsafePath):
+        store.folder("obs://bucket/link")
+
+
+def test_a_linked_bucket_is_refused(store: ObsStore, tmp_path: Path) -> None:
+    """Also a bucket may not be a link out of the root."""
+    (tmp_path / "outside").mkdir()
+    store.root.mkdir()
+    (store.root / "bucket").symlink_to(tmp_path / "outside", target_is_directory=True)
+    with pytest.raises(UnsafePath):
+        store.exists("obs://bucket/a")
+
+
+def test_links_within_a_bucket_and_a_linked_root_are_fine(tmp_path: Path) -> None:
+    """What stays below the root is no danger."""
+    (tmp_path / "real" / "bucket" / "a").mkdir(parents=True)
+    (tmp_path / "root").symlink_to(tmp_path / "real", target_is_directory=True)
+    (tmp_path / "real" / "bucket" / "b").symlink_to("a", target_is_directory=True)
+    assert ObsStore(tmp_path / "root").exists("obs://bucket/b")
+
+
+def test_links_in_a_circle_are_refused(store: ObsStore) -> None:
+    """A path that has no end is unsafe, not a crash."""
+    (store.root / "bucket").mkdir(parents=True)
+    (store.root / "bucket" / "a").symlink_to("b")
+    (store.root / "bucket" / "b").symlink_to("a")
+    with pytest.raises(UnsafePath):
+        store.folder("obs://bucket/a/x")
+
+
+def test_a_file_on_the_way_is_refused(store: ObsStore) -> None:
+    """A folder cannot lie in a file."""
+    (store.root / "bucket").mkdir(parents=True)
+    (store.root / "bucket" / "file").touch()
+    with pytest.raises(UnsafePath):
+        store.folder("obs://bucket/file/a")
+
+
+def test_an_export_appears_with_success_last(store: ObsStore) -> None:
+    """While it is written only `_temporary` is there; after it the files and an empty _SUCCESS."""
+    folder = store.folder("obs://bucket/a/b")
+    assert not store.exists("obs://bucket/a/b")
+    with store.staged("obs://bucket/a/b", overwrite=False) as staging:
+        (staging / "part").write_text("x")
+        assert names(folder) == ["_temporary"]
+        assert store.exists("obs://bucket/a/b")
+    assert names(folder) == ["_SUCCESS", "part"]
+    assert (folder / "_SUCCESS").stat().st_size == 0
+
+
+def test_an_existing_folder_is_not_touched_without_overwrite(store: ObsStore) -> None:
+    """ErrorIfExists says which path exists and leaves it alone."""
+    with store.staged("obs://bucket/a", overwrite=False) as staging:
+        (staging / "old").touch()
+    with (
+        pytest.raises(AlreadyExists, match="path obs://bucket/a already exists") as caught,
+        store.staged("obs://bucket/a", overwrite=False),
+    ):
+        pytest.fail("nothing may be staged")
+    assert caught.value.data_path == "obs://bucket/a"
+    assert names(store.folder("obs://bucket/a")) == ["_SUCCESS", "old"]
+
+
+def test_overwrite_replaces_everything_in_the_folder(store: ObsStore, tmp_path: Path) -> None:
+    """Old files, folders and links go; what a link points to stays."""
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "file").touch()
+    folder = store.folder("obs://bucket/a")
+    (folder / "sub").mkdir(parents=True)
+    (folder / "sub" / "old").touch()
+    (folder / "link").symlink_to(tmp_path / "kept", target_is_directory=True)
+    with store.staged("obs://bucket/a", overwrite=True) as staging:
+        assert names(folder) == ["_temporary", "link", "sub"]
+        (staging / "new").touch()
+    assert names(folder) == ["_SUCCESS", "new"]
+    assert names(tmp_path / "kept") == ["file"]
+
+
+def test_overwrite_replaces_a_file_by_a_folder(store: ObsStore) -> None:
+    """A file of the folder's name counts as existing, and Overwrite removes it."""
+    file = store.folder("obs://bucket/a")
+    file.parent.mkdir(parents=True)
+    file.touch()
+    with pytest.raises(AlreadyExists), store.staged("obs://bucket/a", overwrite=False):
+        pytest.fail("nothing may be staged")
+    with store.staged("obs://bucket/a", overwrite=True):
+        pass
+    assert names(file) == ["_SUCCESS"]
+
+
+def break_off(store: ObsStore, data_path: str) -> None:
+    with store.staged(data_path, overwrite=True) as staging:
+        (staging / "half").touch()
+        raise ZeroDivisionError
+
+
+def fail_in(store: ObsStore, data_path: str) -> None:
+    with pytest.raises(ZeroDivisionError):
+        break_off(store, data_path)
+
+
+def test_a_failed_export_leaves_nothing(store: ObsStore) -> None:
+    """On an exception even the folders made for it are gone."""
+    fail_in(store, "obs://bucket/a/b")
+    assert not store.root.exists()
+
+
+def test_a_failed_overwrite_keeps_the_old_files(store: ObsStore) -> None:
+    """Old content goes only when the new is complete."""
+    with store.staged("obs://bucket/a", overwrite=False) as staging:
+        (staging / "old").touch()
+    fail_in(store, "obs://bucket/a")
+    assert names(store.folder("obs://bucket/a")) == ["_SUCCESS", "old"]
+
+
+def test_a_failed_export_leaves_the_others_alone(store: ObsStore) -> None:
+    """Two jobs in one folder do not remove each other's staging."""
+    with store.staged("obs://bucket/a", overwrite=True) as staging:
+        fail_in(store, "obs://bucket/a")
+        (staging / "part").touch()
+    assert names(store.folder("obs://bucket/a")) == ["_SUCCESS", "part"]
+
+
+def test_the_last_of_two_overwrites_wins_whole(store: ObsStore) -> None:
+    """Files of two jobs never mix."""
+    with store.staged("obs://bucket/a", overwrite=True) as first:
+        (first / "first").touch()
+        with store.staged("obs://bucket/a", overwrite=True) as second:
+            (second / "second").touch()
+        assert names(store.folder("obs://bucket/a")) == ["_SUCCESS", "_temporary", "second"]
+    assert names(store.folder("obs://bucket/a")) == ["_SUCCESS", "first"]
+
+
+def test_one_of_many_claims_a_new_folder(store: ObsStore) -> None:
+    """Of jobs that start at the same moment without overwrite exactly one goes through."""
+    barrier = threading.Barrier(8)
+    outcomes: list[str] = []
+
+    def export() -> None:
+        barrier.wait()
+        try:
+            with store.staged("obs://bucket/a", overwrite=False):
+                outcomes.append("written")
+        except AlreadyExists:
+            outcomes.append("exists")
+
+    threads = [threading.Thread(target=export) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes) == ["exists"] * 7 + ["written"]
+
+
+def test_clear_removes_all_buckets_but_not_what_links_point_to(
+    store: ObsStore, tmp_path: Path
+) -> None:
+    """After it the root is empty, and files elsewhere are untouched."""
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "file").touch()
+    with store.staged("obs://bucket/a", overwrite=False):
+        pass
+    (store.root / "link").symlink_to(tmp_path / "kept", target_is_directory=True)
+    (store.root / "file").touch()
+    store.clear()
+    assert names(store.root) == []
+    assert names(tmp_path / "kept") == ["file"]
+
+
+def test_clear_without_a_root_does_nothing(store: ObsStore) -> None:
+    """Nothing was exported yet: nothing to remove."""
+    store.clear()
+    assert not store.root.exists()
+
+
+def test_clear_makes_a_running_export_fail(store: ObsStore) -> None:
+    """A job whose folder is taken away does not report success."""
+    staged = store.staged("obs://bucket/a", overwrite=False)
+    (staged.__enter__() / "part").touch()
+    store.clear()
+    with pytest.raises(FileNotFoundError):
+        staged.__exit__(None, None, None)
+    assert not store.exists("obs://bucket/a")
