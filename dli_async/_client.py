@@ -1,0 +1,401 @@
+"""DliClient: owns the connections and wires the rest together."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
+from datetime import datetime
+from enum import Enum
+from functools import partial
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Self
+from urllib.parse import urlsplit
+
+import anyio
+import anyio.lowlevel
+import httpx
+
+from ._api import Api
+from ._auth import CredentialChain, Scope, ScopedAuth, StaticToken, bind
+from ._auth.regions import dli_endpoint, region_of
+from ._context import JobContext
+from ._errors import ClientClosed, ConfigurationError
+from ._events import Emitter, Event
+from ._gate import Gate
+from ._http import Http, make_client
+from ._job import ExportJob
+from ._models import ExportResult, JobRow, JobStatus, TableExport
+from ._policies import PollPolicy, RetryPolicy, SubmitPolicy
+from ._polling import StatusEndpoint, StatusSource
+from ._precheck import check_export
+from ._reports import OnReport
+from ._rows import DatabaseRow, QueueRow, TableDescription, TableRow
+from ._tasks import OwnedTasks
+from ._transport import Cert, Verify, check_proxy, make_ssl_context, open_transport
+from ._watch import Watch
+
+if TYPE_CHECKING:
+    from .bulk import BulkEvent, Outcomes
+
+
+class _State(Enum):
+    NEW = "is not open yet: use it inside `async with`"
+    OPEN = "is open"
+    CLOSED = "is closed"
+
+
+class DliClient:
+    """The client of one DLI project: submits exports, watches jobs, lists what there is.
+
+    Use it inside `async with`, on asyncio or trio. Building it does no I/O. Closing it ends the
+    waits of its jobs with `ClientClosed`; the jobs at the service run on.
+
+    Args:
+        endpoint: base URL of DLI, such as `https://dli.cn-north-4.myhuaweicloud.com`. Give this
+            or `region`.
+        region: such as `cn-north-4`; names the endpoint, and IAM for tokens and project ids.
+        project_id: None (default) takes it from the environment, from the token, or from IAM by
+            region.
+        auth: any `httpx.Auth`; ours are `AkSk`, `IamToken` and `StaticToken`. None (default) looks
+            for credentials where the vendor's SDK does.
+        retry: how single exchanges are repeated.
+        submit: how a submit whose answer was lost is settled.
+        polling: how jobs are asked for their status.
+        request_timeout: seconds for one exchange, from the moment it holds a slot to the last byte
+            (default 30). Queueing, back-off and `Retry-After` are not in it.
+        max_connections: exchanges in flight at most (default 16).
+        requests_per_second: one budget for all requests; None (default) for no limit.
+        status_source: answers for all jobs in place of the service's status endpoint; an async
+            callable from job id to `StatusReport`.
+        verify: True (default), False, a CA file or folder, or an `ssl.SSLContext`.
+        cert: client certificate: a file, or (file, key) or (file, key, password).
+        proxy: URL of a proxy for all requests; None (default) leaves it to the environment.
+        trust_env: whether `HTTP_PROXY`, `NO_PROXY`, `SSL_CERT_FILE` and so on count (default True).
+        transport: an `httpx.AsyncBaseTransport` in place of the network, such as
+            `Emulator().transport()`; it is closed with the client.
+        on_event: called with each event, a frozen dataclass; its errors are logged.
+
+    Raises:
+        ConfigurationError: a value breaks a rule; the message names it.
+    """
+
+    def __init__(
+        self,
+        *,
+        endpoint: str | None = None,
+        region: str | None = None,
+        project_id: str | None = None,
+        auth: httpx.Auth | None = None,
+        retry: RetryPolicy | None = None,
+        submit: SubmitPolicy | None = None,
+        polling: PollPolicy | None = None,
+        request_timeout: float = 30.0,
+        max_connections: int = 16,
+        requests_per_second: float | None = None,
+        status_source: StatusSource | None = None,
+        verify: Verify = True,
+        cert: Cert | None = None,
+        proxy: str | None = None,
+        trust_env: bool = True,
+        transport: httpx.AsyncBaseTransport | None = None,
+        on_event: Callable[[Event], object] | None = None,
+    ) -> None:
+        self.endpoint = _endpoint(endpoint, region)
+        if not request_timeout > 0:
+            raise ConfigurationError(f"request_timeout={request_timeout!r}: must be positive")
+        if auth is not None and not isinstance(auth, httpx.Auth):
+            raise ConfigurationError(
+                f"auth of type {type(auth).__name__}: must be an httpx.Auth, such as AkSk(...)"
+            )
+        check_proxy(proxy)
+        self._scope = Scope(region=region or region_of(self.endpoint), project_id=project_id)
+        self._auth = auth if auth is not None else CredentialChain()
+        self._retry = retry or RetryPolicy()
+        self._request_timeout = request_timeout
+        self._max_connections = max_connections
+        self._tls = partial(make_ssl_context, verify, cert, trust_env)
+        self._proxy = proxy
+        self._trust_env = trust_env
+        self._transport = transport
+        self._emit = Emitter(on_event)
+        self._gate = Gate(max_connections, requests_per_second)
+        self._tasks = OwnedTasks()
+        self._state = _State.NEW
+        self._loop: object = None
+        self._api: Api | None = None
+        self._login: ScopedAuth | None = None
+        self._exit = AsyncExitStack()
+        self._waits: set[anyio.CancelScope] = set()
+        polling = polling or PollPolicy()
+        self.job_context = JobContext(
+            api=lambda: self.api,
+            until_closed=self._until_closed,
+            status_source=status_source or StatusEndpoint(self),
+            watch=None if status_source else Watch(lambda: self.api, polling),
+            submit=submit or SubmitPolicy(),
+            retry=self._retry,
+            polling=polling,
+            emit=self._emit,
+        )
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None, **options: Any) -> Self:
+        """A client set up by the environment; `options` are the constructor's and win.
+
+        Reads `DLI_ENDPOINT`, `DLI_REGION`, `DLI_PROJECT_ID` and `DLI_TOKEN`, then the vendor's
+        variables (`HUAWEICLOUD_SDK_AK` and so on).
+
+        Args:
+            environ: read in place of `os.environ` (default None).
+        """
+        variables = os.environ if environ is None else environ
+        given = {key: value for key, value in options.items() if value is not None}
+        if "endpoint" not in given and "region" not in given:
+            given["endpoint"] = variables.get("DLI_ENDPOINT") or None
+        if "region" not in given:
+            given["region"] = variables.get("DLI_REGION") or None
+        if "project_id" not in given:
+            given["project_id"] = variables.get("DLI_PROJECT_ID") or None
+        if "auth" not in given and variables.get("DLI_TOKEN"):
+            given["auth"] = StaticToken(variables["DLI_TOKEN"])
+        return cls(**given)
+
+    async def __aenter__(self) -> Self:
+        if self._state is not _State.NEW:
+            raise ClientClosed(f"{self!r}: a client is opened once; make a new one")
+        self._loop = anyio.lowlevel.current_token()
+        transport = self._transport
+        if transport is None:
+            transport = await open_transport(
+                self._tls, self._proxy, self._trust_env, self._max_connections
+            )
+        wire = await self._exit.enter_async_context(make_client(transport, self._request_timeout))
+        self._exit.push_async_callback(self._tasks.drain)
+        self._login = auth = bind(self._auth, self._scope, wire.send)
+        http = Http(
+            wire,
+            endpoint=self.endpoint,
+            auth=auth,
+            gate=self._gate,
+            tasks=self._tasks,
+            retry=self._retry,
+            request_timeout=self._request_timeout,
+            emit=self._emit,
+        )
+        self._api = Api(http, auth.project_id)
+        self._state = _State.OPEN
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._state = _State.CLOSED
+        for scope in self._waits:
+            scope.cancel()
+        await self._exit.aclose()
+
+    @property
+    def api(self) -> Api:
+        """The endpoints, one method each.
+
+        Raises:
+            ClientClosed: outside `async with`.
+            ConfigurationError: called on another event loop than the client was opened on.
+        """
+        if self._state is not _State.OPEN or self._api is None:
+            raise ClientClosed(f"{self!r} {self._state.value}")
+        if anyio.lowlevel.current_token() != self._loop:
+            raise ConfigurationError(
+                f"{self!r} was opened on another event loop: make one for each"
+            )
+        return self._api
+
+    @property
+    def detached(self) -> list[ExportJob]:
+        """Jobs that were accepted, or are in doubt, and that nobody awaits any more."""
+        return list(self.job_context.detached.values())
+
+    async def export(
+        self,
+        spec: TableExport,
+        *,
+        timeout: float | None = None,
+        on_report: OnReport | None = None,
+        on_timeout: Literal["detach", "cancel"] = "detach",
+        precheck: bool = False,
+    ) -> ExportResult:
+        """Submits an export and waits for its end; see `ExportJob.result`.
+
+        Args:
+            precheck: first look whether database, table and queue exist and the table is MANAGED
+                (default False).
+
+        Raises:
+            InvalidExport: the precheck found a fault; nothing was submitted.
+        """
+        if precheck:
+            await self.precheck(spec)
+        job = ExportJob(self, spec)
+        return await job.result(timeout=timeout, on_report=on_report, on_timeout=on_timeout)
+
+    async def submit(self, spec: TableExport) -> ExportJob:
+        """Submits an export and returns its handle, already accepted; see `ExportJob.submit`."""
+        job = ExportJob(self, spec)
+        await job.submit()
+        return job
+
+    def export_many(
+        self,
+        specs: Iterable[TableExport] | AsyncIterable[TableExport],
+        *,
+        max_running: int = 32,
+        max_running_per_queue: int | None = None,
+        journal: str | os.PathLike[str] | None = None,
+        on_event: Callable[[BulkEvent], object] | None = None,
+        attempts: int = 1,
+        timeout: float | None = None,
+    ) -> AbstractAsyncContextManager[Outcomes]:
+        """Runs many exports and gives their outcomes as they end; see `bulk.export_many`."""
+        from .bulk import export_many
+
+        return export_many(
+            self,
+            specs,
+            max_running=max_running,
+            max_running_per_queue=max_running_per_queue,
+            journal=journal,
+            on_event=on_event,
+            attempts=attempts,
+            timeout=timeout,
+        )
+
+    def job(
+        self,
+        job_id: str,
+        *,
+        status_source: StatusSource | None = None,
+        polling: PollPolicy | None = None,
+    ) -> ExportJob:
+        """The handle of a job that exists already. No I/O; a wrong id shows at the first look."""
+        return ExportJob.attach(self, job_id, status_source=status_source, polling=polling)
+
+    async def jobs(
+        self,
+        *,
+        status: JobStatus | str | None = None,
+        job_type: str = "EXPORT",
+        queue_name: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        owner: str | None = None,
+        order: str = "start_time_desc",
+    ) -> AsyncIterator[JobRow]:
+        """Iterates over jobs, newest first by default, page by page (dli_02_0025).
+
+        Args:
+            status: only jobs in this state.
+            job_type: such as `EXPORT` (default), `QUERY` or `ALL`.
+            since, until: only jobs that started in between; they need a time zone.
+            order: `start_time_desc`, `start_time_asc`, `duration_desc` or `duration_asc`.
+        """
+        params: dict[str, str | int | None] = {
+            "job-type": job_type,
+            "job-status": str(status) if status else None,
+            "queue_name": queue_name,
+            "start": _millis("since", since),
+            "end": _millis("until", until),
+            "owner": owner,
+            "order": order,
+        }
+        async for row in self.api.jobs(params):
+            yield row
+
+    async def databases(self, *, keyword: str | None = None) -> AsyncIterator[DatabaseRow]:
+        """Iterates over the databases (dli_02_0029); `keyword` matches part of a name."""
+        async for row in self.api.databases(keyword):
+            yield row
+
+    async def tables(
+        self,
+        database: str,
+        *,
+        keyword: str | None = None,
+        with_detail: bool = False,
+        table_type: str | None = None,
+    ) -> AsyncIterator[TableRow]:
+        """Iterates over the tables of a database (dli_02_0105).
+
+        Args:
+            keyword: matches part of a name.
+            with_detail: whether rows tell sizes and times too (default False).
+            table_type: the page's filter words, such as `MANAGED_TABLE`.
+        """
+        params = {"keyword": keyword, "with-detail": with_detail, "table-type": table_type}
+        async for row in self.api.tables(database, params):
+            yield row
+
+    async def table(self, database: str, table: str) -> TableDescription:
+        """One table and its columns (dli_02_0033)."""
+        return await self.api.table(database, table)
+
+    async def queues(self) -> AsyncIterator[QueueRow]:
+        """Iterates over the queues of every type (dli_02_0196)."""
+        async for row in self.api.queues():
+            yield row
+
+    async def project_id(self) -> str:
+        """The project that requests go to; looked up at the first call if need be."""
+        return await self.api.project_id()
+
+    async def precheck(self, spec: TableExport) -> None:
+        """Looks whether an export can work: database, table, its kind, and queue.
+
+        Raises:
+            InvalidExport: naming what is missing, or that the table is not MANAGED.
+        """
+        await check_export(self.api, spec)
+
+    @contextmanager
+    def _until_closed(self) -> Iterator[None]:
+        self.api  # noqa: B018 - raises unless the client is open
+        with anyio.CancelScope() as scope:
+            self._waits.add(scope)
+            try:
+                yield
+            finally:
+                self._waits.discard(scope)
+        if scope.cancelled_caught:
+            raise ClientClosed(f"{self!r} was closed while this wait was under way")
+
+    def __repr__(self) -> str:
+        return f"<DliClient {self.endpoint}>"
+
+
+def _endpoint(endpoint: str | None, region: str | None) -> str:
+    if endpoint is None and region is None:
+        raise ConfigurationError(
+            "no endpoint: give endpoint=... or region=..., or set DLI_ENDPOINT or DLI_REGION and "
+            "use DliClient.from_env()"
+        )
+    if endpoint is None:
+        return dli_endpoint(str(region))
+    parts = urlsplit(endpoint)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query:
+        raise ConfigurationError(
+            f"endpoint={endpoint!r}: must be a URL such as https://dli.cn-north-4.myhuaweicloud.com"
+        )
+    if parts.username or parts.password:
+        raise ConfigurationError("endpoint: must not hold a user or a password; use auth")
+    return endpoint.rstrip("/")
+
+
+def _millis(name: str, moment: datetime | None) -> int | None:
+    if moment is None:
+        return None
+    if moment.tzinfo is None:
+        raise ConfigurationError(f"{name}={moment!r}: must have a time zone")
+    return int(moment.timestamp() * 1000)

@@ -1,0 +1,169 @@
+"""Asking for the status of one job until it ends.
+
+`StatusSource` is the pluggable part: job id in, report out. The loop around it is tenacity's; how
+long a wait may last is the business of whoever waits, with an anyio scope.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+import anyio
+
+from ._api import Api
+from ._errors import (
+    ApiError,
+    ConfigurationError,
+    DliError,
+    JobTimeout,
+    NotFound,
+)
+from ._models import StatusReport
+from ._policies import PollPolicy, RetryCallState, is_transient
+from ._transport import TRANSPORT_ERRORS
+
+_log = logging.getLogger("dli_async.watch")
+
+StatusSource = Callable[[str], Awaitable[StatusReport]]
+"""The pluggable job-status endpoint: an async callable from job id to `StatusReport`."""
+
+
+class _HasApi(Protocol):
+    @property
+    def api(self) -> Api: ...
+
+
+class StatusEndpoint:
+    """A `StatusSource` that asks DLI's status endpoint, or one of the same shape.
+
+    Args:
+        client: the `DliClient` whose connections and login are used.
+        path: path below the client's endpoint; `{job_id}` is filled in, and `{project_id}` where
+            it occurs. The default is DLI's own (dli_02_0021).
+
+    Raises:
+        ConfigurationError: the path has no `{job_id}`, or names another host.
+    """
+
+    def __init__(
+        self, client: _HasApi, path: str = "/v1.0/{project_id}/jobs/{job_id}/status"
+    ) -> None:
+        if not path.startswith("/") or "{job_id}" not in path:
+            raise ConfigurationError(
+                f"path={path!r}: must start with / and hold {{job_id}}, as in "
+                "/v1.0/{project_id}/jobs/{job_id}/status"
+            )
+        self._client = client
+        self._path = path
+
+    async def __call__(self, job_id: str) -> StatusReport:
+        """One look, without repeats: the loop around it decides when to look again."""
+        return await self._client.api.status(job_id, path=self._path, repeat=False)
+
+    def __repr__(self) -> str:
+        return f"StatusEndpoint(path={self._path!r})"
+
+
+class _Patience:
+    """Which errors of a look are noise, and for how long.
+
+    Noise is what may pass: no answer, throttling, server trouble, and "no such job" while the job
+    is new. Facts (a refused login, a wrong id) end the wait at once.
+    """
+
+    def __init__(self, policy: PollPolicy) -> None:
+        self._policy = policy
+        self._started = anyio.current_time()
+        self._failing_since: float | None = None
+        self.last_error: BaseException | None = None
+
+    def relax(self) -> None:
+        self._failing_since = None
+
+    def is_noise(self, error: BaseException) -> bool:
+        self.last_error = error
+        now = anyio.current_time()
+        if isinstance(error, NotFound):
+            return now - self._started < self._policy.missing_grace
+        if not is_transient(error) and not _is_network(error):
+            return False
+        if self._failing_since is None:
+            self._failing_since = now
+        return now - self._failing_since < self._policy.give_up_after
+
+    def end(self, job_id: str, report: StatusReport | None) -> DliError | None:
+        """What the last error means for the wait; None if it is not about looking."""
+        error = self.last_error
+        if isinstance(error, ApiError) and not is_transient(error):
+            error.job_id = job_id
+            error.add_note(f"while waiting for job {job_id}")
+            return error
+        if error is not None and (is_transient(error) or _is_network(error)):
+            return JobTimeout(
+                f"looking at job {job_id} kept failing for {self._policy.give_up_after:g} s; "
+                f"the job may still run (last: {error})",
+                job_id=job_id,
+                report=report,
+            )
+        return None
+
+
+def _is_network(error: BaseException) -> bool:
+    return isinstance(error, TRANSPORT_ERRORS) and not isinstance(error, DliError)
+
+
+async def poll(
+    source: StatusSource,
+    job_id: str,
+    policy: PollPolicy,
+    seen: Callable[[StatusReport], Awaitable[None]],
+) -> StatusReport:
+    """Looks until the job has ended, and returns the last report.
+
+    Args:
+        source: is asked with `job_id`.
+        seen: gets every report, the last one too; its errors end the wait.
+
+    Raises:
+        JobTimeout: looks failed for `policy.give_up_after` seconds.
+        ApiError: a fact that ends the wait, such as `NotFound` or `PermissionDenied`.
+    """
+    patience = _Patience(policy)
+    report: StatusReport | None = None
+    try:
+        async for attempt in policy.polling(_unfinished, patience.is_noise):
+            with attempt:
+                report = await _look(source, job_id)
+                patience.relax()
+            if not _failed(attempt.retry_state) and report is not None:
+                attempt.retry_state.set_result(report)
+                await seen(report)
+    except Exception as error:
+        end = patience.end(job_id, report) if error is patience.last_error else None
+        if end is None or end is error:
+            raise
+        raise end from error
+    assert report is not None
+    return report
+
+
+def _unfinished(report: StatusReport) -> bool:
+    return not report.is_terminal
+
+
+async def _look(source: StatusSource, job_id: str) -> StatusReport:
+    report = await source(job_id)
+    if not isinstance(report, StatusReport):
+        raise ConfigurationError(
+            f"the status source returned {type(report).__name__}: must be a StatusReport"
+        )
+    return report
+
+
+def _failed(state: RetryCallState) -> bool:
+    if state.outcome is None or not state.outcome.failed:
+        return False
+    _log.debug("a look failed, the wait goes on: %s", state.outcome.exception())
+    return True

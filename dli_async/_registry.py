@@ -1,0 +1,178 @@
+"""What the exports of one client know of each other's jobs, and of the project's.
+
+Looks for the jobs of lost answers come in swarms, when a gateway has a bad minute; they share one
+listing at a time and ask each job's folder once.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from time import time as wall_clock
+from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
+
+import anyio
+
+from ._api import PAGE_SIZE, Api
+from ._errors import DliError
+from ._models import JobRow, TableExport
+
+if TYPE_CHECKING:
+    from ._submission import Submission
+
+# How far the start of a job may lie before our attempt, for the rounding of `Date` and clocks
+# inside the service.
+_MARGIN = timedelta(seconds=5)
+_REMEMBERED = 50_000
+_EXPORTS: dict[str, str | int | None] = {"job-type": "EXPORT", "order": "start_time_asc"}
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """When a POST left, by two clocks: seconds on the event loop's, and seconds since 1970.
+
+    The first serves this process, the second a token that another process resumes.
+    """
+
+    at: float
+    wall: float
+
+    @classmethod
+    def now(cls) -> Attempt:
+        """An attempt that leaves at this moment."""
+        return cls(anyio.current_time(), wall_clock())
+
+    @classmethod
+    def from_wall(cls, wall: float) -> Attempt:
+        """An attempt of an earlier process."""
+        return cls(anyio.current_time() - max(0.0, wall_clock() - wall), wall)
+
+
+class _Round:
+    """One listing, and those who wait for it."""
+
+    def __init__(self) -> None:
+        self.oldest = anyio.current_time()
+        self.rows: list[JobRow] | None = None
+        self.error: DliError | None = None
+        self._date: datetime | None = None
+        self._date_at = 0.0
+
+    @property
+    def done(self) -> bool:
+        return self.rows is not None or self.error is not None
+
+    def bound(self, at: float) -> datetime | None:
+        """A moment of the event loop's clock on the server's, less the margin."""
+        if self._date is None:
+            return None
+        return self._date - timedelta(seconds=self._date_at - at) - _MARGIN
+
+    async def fetch(self, api: Api) -> None:
+        """Lists the EXPORT jobs that started since the oldest attempt.
+
+        The newest page comes first, since its `Date` gives the server's clock. Older pages are
+        read from the bound on in ascending order, which new jobs do not shift.
+        """
+        newest = await api.list_jobs(_EXPORTS | {"order": "start_time_desc"})
+        self._date, self._date_at = newest.date, anyio.current_time()
+        rows = {row.job_id: row for row in newest.rows}
+        since = self.bound(self.oldest)
+        if since and len(newest.rows) == PAGE_SIZE and _started_since(newest.rows[-1], since):
+            start = int(since.timestamp() * 1000)
+            rows |= {row.job_id: row async for row in api.jobs(_EXPORTS | {"start": start})}
+        self.rows = list(rows.values())
+
+    def rows_since(self, at: float) -> list[JobRow]:
+        """The rows that started since a moment; all of them if the server told no time."""
+        if self.error is not None:
+            raise self.error
+        since = self.bound(at)
+        return [row for row in self.rows or () if since is None or _started_since(row, since)]
+
+
+class Registry:
+    """Which jobs belong to whom, and how to look for one whose submit was not answered."""
+
+    def __init__(self) -> None:
+        self._owned: OrderedDict[str, None] = OrderedDict()
+        self._paths: OrderedDict[str, str | None] = OrderedDict()
+        self._locks: WeakValueDictionary[tuple[str, ...], anyio.Lock] = WeakValueDictionary()
+        self._submissions: WeakValueDictionary[str, Submission] = WeakValueDictionary()
+        self._open: _Round | None = None
+        self._fetching: anyio.Event | None = None
+
+    def own(self, job_id: str, submission: Submission | None = None) -> None:
+        """Notes that a job belongs to an export, so that no look gives it to another one."""
+        self._owned[job_id] = None
+        if submission is not None:
+            self._submissions[job_id] = submission
+        if len(self._owned) > _REMEMBERED:
+            self._owned.popitem(last=False)
+
+    def owns(self, job_id: str) -> bool:
+        """Whether a job belongs to an export of this client."""
+        return job_id in self._owned
+
+    def remember(self, export_id: str, submission: Submission) -> None:
+        """Notes which submit a token speaks of; job ids are noted by `own`.
+
+        A token that is resumed while its submit is still under way here must join it: a look
+        of its own would find the job owned, and post again.
+        """
+        self._submissions[export_id] = submission
+
+    def recall(self, known_as: str | None) -> Submission | None:
+        """The submit of a token's export id, or of a job id, if it lives in this client."""
+        return self._submissions.get(known_as) if known_as else None
+
+    def lock(self, spec: TableExport) -> anyio.Lock:
+        """One lock for each target: equal exports are submitted one after the other."""
+        return self._lock(spec.database_name.lower(), spec.table_name.lower(), spec.data_path)
+
+    def _lock(self, *key: str) -> anyio.Lock:
+        return self._locks.setdefault(key, anyio.Lock())
+
+    async def rows_since(self, api: Api, attempt: Attempt) -> list[JobRow]:
+        """EXPORT jobs that started since an attempt, as the service lists them from now on.
+
+        Whoever asks while a listing is under way waits for the next one, which serves all of them.
+
+        Raises:
+            DliError: the listing failed.
+        """
+        mine = self._open = self._open or _Round()
+        mine.oldest = min(mine.oldest, attempt.at)
+        while not mine.done:
+            if self._fetching is not None:
+                await self._fetching.wait()
+            else:
+                await self._lead(api, mine)
+        return mine.rows_since(attempt.at)
+
+    async def _lead(self, api: Api, mine: _Round) -> None:
+        ended = self._fetching = anyio.Event()
+        if self._open is mine:
+            self._open = None
+        try:
+            await mine.fetch(api)
+        except DliError as error:
+            mine.error = error
+        finally:
+            self._fetching = None
+            ended.set()
+
+    async def path_of(self, api: Api, job_id: str) -> str | None:
+        """The folder of a job; it never changes, so it is asked for once."""
+        async with self._lock(job_id):
+            if job_id not in self._paths:
+                self._paths[job_id] = (await api.job_detail(job_id)).data_path
+                if len(self._paths) > _REMEMBERED:
+                    self._paths.popitem(last=False)
+            return self._paths[job_id]
+
+
+def _started_since(row: JobRow, since: datetime) -> bool:
+    return row.start_time is None or row.start_time >= since

@@ -1,0 +1,280 @@
+"""Submit exactly once: post, and when in doubt look before posting again.
+
+DLI takes no request token, so a POST whose answer was lost may have made a job. What an outcome
+means, and what follows:
+
+| outcome of the POST                                         | verdict   | then              |
+|-------------------------------------------------------------|-----------|-------------------|
+| accepted, with a job id                                     | ACCEPTED  | done              |
+| never left (no connection, no slot)                         | NOT_DONE  | post again        |
+| refused before DLI (429; an expired token is renewed below) | NOT_DONE  | post again        |
+| no answer, dropped, unreadable, 408, 5xx, DLI.0999/0012/0019 | DOUBT    | look              |
+| 200 with `is_success: false` and no code that says why      | DOUBT     | look              |
+| already exists, after a doubt of our own                    | DOUBT     | look, never post  |
+| any other refusal                                           | REFUSED   | raise it          |
+
+A look lists EXPORT jobs that started since the attempt by the server's clock, compares database
+and table, then asks each candidate's detail for its folder. It never takes a job that another
+export owns. Lists lag, so looks go on through a grace window before another POST.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from enum import Enum
+from functools import partial
+from typing import Protocol, cast
+
+import anyio
+
+from ._api import Api
+from ._errors import (
+    AlreadyExists,
+    ApiError,
+    DliError,
+    NotFound,
+    RequestError,
+    ServerError,
+    SubmitInDoubt,
+)
+from ._events import AdoptionEvent, Emitter, LookEvent, SubmitEvent
+from ._models import ExportAccepted, JobRow, TableExport
+from ._paths import same_path
+from ._policies import RetryPolicy, SubmitPolicy, is_transient, never_carried_out
+from ._registry import Attempt, Registry
+
+_log = logging.getLogger("dli_async.submit")
+
+
+class Verdict(Enum):
+    """What the outcome of a POST says about the export."""
+
+    ACCEPTED = "accepted"
+    NOT_DONE = "not done"
+    DOUBT = "in doubt"
+    REFUSED = "refused"
+
+
+def judge(outcome: ExportAccepted | DliError, *, doubted_before: bool) -> Verdict:
+    """The table above."""
+    if isinstance(outcome, ExportAccepted):
+        return Verdict.ACCEPTED
+    if never_carried_out(outcome):
+        return Verdict.NOT_DONE
+    if isinstance(outcome, (RequestError, ServerError)):
+        return Verdict.DOUBT
+    if isinstance(outcome, ApiError) and outcome.status_code == 200 and not outcome.error_code:
+        return Verdict.DOUBT
+    if isinstance(outcome, AlreadyExists) and doubted_before:
+        return Verdict.DOUBT
+    return Verdict.REFUSED
+
+
+class SubmitRecord(Protocol):
+    """Keeps record of a submit outside this process, so that another one can go on from there."""
+
+    async def before_post(self) -> None:
+        """Awaited right before each POST; what it raises keeps the POST from leaving."""
+
+    async def accepted(self, job_id: str) -> None:
+        """Awaited when the job is known, before whoever submits hears of it."""
+
+
+class Submission:
+    """The submit of one export, by however many callers and however often they are cancelled.
+
+    Attributes:
+        job_id: the accepted or adopted job, or None.
+        doubt: the POST whose fate is unknown, or None.
+        awaiters: how many tasks await the export now.
+        let_go: whether the last of them left before its end.
+    """
+
+    def __init__(
+        self,
+        api: Callable[[], Api],
+        spec: TableExport | None,
+        *,
+        policy: SubmitPolicy,
+        retry: RetryPolicy,
+        registry: Registry,
+        emit: Emitter,
+        record: SubmitRecord | None = None,
+    ) -> None:
+        # A job attached by its id has none, and never submits.
+        self.spec = cast(TableExport, spec)
+        self.job_id: str | None = None
+        self.doubt: Attempt | None = None
+        self._api = api
+        self._policy = policy
+        self._retry = retry
+        self._registry = registry
+        self._emit = emit
+        self.awaiters = 0
+        self.let_go = False
+        self._listeners: list[Callable[[], None]] = []
+        self._record = record
+        self._in_flight: anyio.Event | None = None
+        self._attempt: Attempt | None = None
+        self._outcome: ExportAccepted | DliError | None = None
+        self._first_doubt: Attempt | None = None
+        self._doubts = 0
+        self._landed = False
+
+    def on_settled(self, listener: Callable[[], None]) -> None:
+        """Calls `listener` whenever a POST that had left has ended."""
+        self._listeners.append(listener)
+
+    def resume(self, job_id: str | None, doubted_at: float | None) -> None:
+        """Takes over what a token or a journal says of an earlier process's submit.
+
+        Args:
+            doubted_at: when the POST of unknown fate left, in seconds since 1970.
+        """
+        if job_id is not None:
+            self._take(job_id)
+        elif doubted_at is not None:
+            self.doubt = self._first_doubt = Attempt.from_wall(doubted_at)
+            self._doubts = 1
+
+    async def run(self) -> str:
+        """Sees to it that the export is submitted once, and returns its job id.
+
+        Raises:
+            SubmitInDoubt: looking did not settle a lost answer.
+            DliError: the service refused the export, or nothing could be sent.
+        """
+        async with self._registry.lock(self.spec):
+            await self.wait_in_flight()
+            while self.job_id is None:
+                if self.doubt is not None:
+                    await self._settle(self.doubt)
+                else:
+                    await self._post()
+            if self._record is not None:
+                await self._record.accepted(self.job_id)
+        return self.job_id
+
+    @property
+    def doubted_at(self) -> float | None:
+        """When the POST of unknown fate left, in seconds since 1970; None if there is none.
+
+        A POST that is under way counts: nobody knows its fate yet.
+        """
+        if self.job_id is not None:
+            return None
+        open_attempt = self.doubt or (self._attempt if self._in_flight else None)
+        return open_attempt.wall if open_attempt else None
+
+    async def wait_in_flight(self) -> None:
+        """Waits for the end of a POST that has left, if there is one."""
+        if self._in_flight is not None:
+            await self._in_flight.wait()
+
+    async def _post(self) -> None:
+        async for attempt in self._retry.retrying(never_carried_out):
+            with attempt:
+                self._outcome = None
+                if self._record is not None:
+                    await self._record.before_post()
+                await self._api().export_table(self.spec, self._leaves, self._settled)
+                outcome: object = self._outcome
+                if isinstance(outcome, DliError) and self.doubt is None:
+                    raise outcome
+
+    def _leaves(self) -> None:
+        self._in_flight = anyio.Event()
+        self._attempt = Attempt.now()
+
+    def _settled(self, outcome: ExportAccepted | DliError) -> None:
+        self._outcome = outcome
+        verdict = judge(outcome, doubted_before=self._doubts > 0)
+        if isinstance(outcome, ExportAccepted):
+            self._take(outcome.job_id)
+            _log.info("%s: submitted as job %s", self.spec, self.job_id)
+            self._emit(SubmitEvent(spec=self.spec, job_id=outcome.job_id))
+        elif verdict is Verdict.DOUBT:
+            # A second lost answer is looked for from the first on: both POSTs may have landed.
+            self._first_doubt = self._first_doubt or self._attempt
+            self.doubt = self._first_doubt
+            self._doubts += 1
+            self._landed |= isinstance(outcome, AlreadyExists)
+            _log.warning("%s: the answer to its submit was lost (%s)", self.spec, outcome)
+        if self._in_flight is not None:
+            self._in_flight.set()
+            self._in_flight = None
+        for listener in self._listeners:
+            listener()
+
+    def _take(self, job_id: str) -> None:
+        self.job_id = job_id
+        self.doubt = None
+        self._registry.own(job_id, self)
+
+    async def _settle(self, doubt: Attempt) -> None:
+        """Looks until the job is found or the grace window is over; then a POST is due again."""
+        trouble: DliError | None = None
+        for delay in (0.0, *self._policy.looks()):
+            await anyio.sleep(delay)
+            try:
+                found = await self._look(doubt)
+                trouble = None
+            except DliError as error:
+                trouble = error
+                if not is_transient(error):
+                    break
+                continue
+            if self._adopted(found):
+                return
+        if trouble is not None:
+            raise self._in_doubt("looking for its job failed", found=()) from trouble
+        if self._landed or self._doubts >= self._policy.attempts:
+            raise self._in_doubt("no job of it was found", found=())
+        self.doubt = None
+
+    def _adopted(self, found: Sequence[JobRow]) -> bool:
+        live = [row for row in found if not row.is_terminal]
+        match found, live:
+            case ([row], _) | (_, [row]):
+                self._take(row.job_id)
+                _log.info("%s: adopted job %s, which its lost submit made", self.spec, row.job_id)
+                self._emit(AdoptionEvent(spec=self.spec, job_id=row.job_id))
+                return True
+            case ([], _):
+                return False
+        raise self._in_doubt(f"{len(found)} jobs could be it", found=found)
+
+    def _in_doubt(self, why: str, found: Sequence[JobRow]) -> SubmitInDoubt:
+        return SubmitInDoubt(
+            f"{self.spec}: the answer to its submit was lost, and {why}; "
+            "it may or may not have been accepted",
+            spec=self.spec,
+            found=found,
+        )
+
+    async def _look(self, doubt: Attempt) -> list[JobRow]:
+        """The jobs that this export may have become."""
+        rows = await self._registry.rows_since(self._api(), doubt)
+        matches = [row for row in rows if await self._is_ours(row)]
+        _log.debug("%s: a look found %s", self.spec, [row.job_id for row in matches])
+        self._emit(LookEvent(spec=self.spec, found=tuple(row.job_id for row in matches)))
+        return matches
+
+    async def _is_ours(self, row: JobRow) -> bool:
+        same = partial(_same_name, default=True)
+        if self._registry.owns(row.job_id):
+            return False
+        if not same(row.database_name, self.spec.database_name):
+            return False
+        if not same(row.table_name, self.spec.table_name):
+            return False
+        try:
+            path = await self._registry.path_of(self._api(), row.job_id)
+        except NotFound:
+            return False
+        return path is not None and same_path(path, self.spec.data_path)
+
+
+def _same_name(said: str | None, wanted: str, *, default: bool) -> bool:
+    return default if said is None else said.casefold() == wanted.casefold()
