@@ -1,0 +1,118 @@
+"""The command line as a whole: its options, its commands, its usage errors.
+
+The commands themselves are in `_local.py` and `_service.py`.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from importlib.metadata import version
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from . import _local, _service
+from ._failures import Exit, one_line
+
+# typer brings its own click since 0.2x, so the base of usage errors is found through one of them.
+_UsageError: Any = typer.BadParameter.__base__
+
+
+class _Group(TyperGroup):
+    """Tells usage errors in one line, and exits with what a command returns."""
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        try:
+            code = super().main(*args, **(extra | {"standalone_mode": False}))
+        except _UsageError as error:
+            code = _tell_usage(error)
+        except typer.Abort:
+            code = Exit.INTERRUPTED
+        sys.exit(int(code or 0))
+
+
+def _tell_usage(error: Any) -> int:
+    command = error.ctx.command_path if error.ctx else "dli-async"
+    words = one_line(error.format_message())
+    typer.echo(f"dli-async: error: {words} (see {command} --help)", err=True)
+    return int(error.exit_code)
+
+
+app = typer.Typer(
+    cls=_Group,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"dli-async {version('dli-async')}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def dli_async(
+    context: typer.Context,
+    verbose: Annotated[
+        int,
+        typer.Option(
+            "--verbose",
+            "-v",
+            count=True,
+            show_default=False,
+            help="Log on stderr: -v for one line a job, -vv for one line a request.",
+        ),
+    ] = 0,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Export tables of Huawei Cloud DLI to OBS, watch the jobs, or try all of it offline.
+
+    \b
+    dli-async demo                                      try it: no account needed
+    dli-async export sales.orders obs://bucket/orders   one table to one folder
+    dli-async wait JOB_ID                               go on waiting
+
+    Settings, first found wins: the option; DLI_ENDPOINT, DLI_REGION, DLI_PROJECT_ID, DLI_TOKEN;
+    the variables and files of the vendor's SDK, such as HUAWEICLOUD_SDK_AK and _SK.
+    `dli-async whoami` shows what was found.
+
+    \b
+    Exit codes:
+      0    finished
+      1    the job failed or was cancelled
+      2    wrong usage, an export that breaks a rule, or a wrong setting
+      3    timed out: the job runs on, `dli-async wait JOB_ID` resumes
+      4    the service, the network or the login said no
+      5    in doubt whether the export was accepted: `dli-async wait TOKEN` looks again
+      130  interrupted: the job runs on, `dli-async wait` resumes
+    """
+    logging.getLogger("dli_async").setLevel(
+        {0: logging.WARNING, 1: logging.INFO}.get(verbose, logging.DEBUG)
+    )
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help(), err=True)
+        raise typer.Exit(Exit.USAGE)
+
+
+for _command in (
+    _local.demo,
+    _local.emulator,
+    _service.export,
+    _service.status,
+    _service.wait,
+    _service.cancel,
+    _service.jobs,
+    _service.tables,
+    _service.whoami,
+):
+    app.command()(_command)

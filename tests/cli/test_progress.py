@@ -1,0 +1,76 @@
+"""Bars on a terminal, lines elsewhere."""
+
+from __future__ import annotations
+
+import io
+
+from rich.console import Console
+
+from dli_async import JobProgress, StatusReport
+from dli_async.cli._output import Output
+from dli_async.cli.progress import following, open_board, share_done
+
+
+def _console(terminal: bool) -> tuple[Console, io.StringIO]:
+    file = io.StringIO()
+    return Console(file=file, force_terminal=terminal, width=100, height=50), file
+
+
+def _play(terminal: bool) -> str:
+    console, file = _console(terminal)
+    with open_board(console) as board:
+        board.add("sales.orders")
+        board.add("sales.prices")
+        board.move("sales.orders", 0.5, "RUNNING")
+        board.end("sales.orders", "12 rows")
+        board.end("sales.prices", "no such table")
+    return file.getvalue()
+
+
+def test_a_terminal_gets_a_bar_for_each_export_and_one_for_all() -> None:
+    """The last picture has a full bar in total and one for each export, with its text."""
+    last = _play(terminal=True).rpartition("total")[2]
+    assert "2 of 2" in last
+    assert "sales.orders" in last
+    assert "12 rows" in last
+    assert last.count("100%") == 3
+
+
+def test_other_files_get_a_line_for_each_export_that_ended() -> None:
+    """Without a terminal there are no control characters, and one line for each end."""
+    assert _play(terminal=False).splitlines() == [
+        "   [1/2] sales.orders: 12 rows",
+        "   [2/2] sales.prices: no such table",
+    ]
+
+
+def test_a_followed_job_is_told_once_for_each_state() -> None:
+    """Reports without news are not repeated."""
+    output = Output(as_json=False)
+    output.err, file = _console(terminal=False)
+    with following(output) as follower:
+        for status in ("LAUNCHING", "RUNNING", "RUNNING", "FINISHED"):
+            follower(StatusReport(job_id="j", status=status))
+    assert file.getvalue().splitlines() == ["job j: LAUNCHING", "job j: RUNNING", "job j: FINISHED"]
+
+
+def test_a_followed_job_is_a_spinner_on_a_terminal() -> None:
+    """A terminal shows the state in place, and it is gone afterwards."""
+    output = Output(as_json=False)
+    output.err, file = _console(terminal=True)
+    with following(output) as follower:
+        follower(StatusReport(job_id="j", status="RUNNING"))
+    assert "job j: RUNNING" in file.getvalue()
+    assert "job j: RUNNING\n" not in file.getvalue()
+
+
+def test_progress_never_falls() -> None:
+    """The service tells the share of the current sub-job; what is shown only grows."""
+    told = [(None, None), (0, 0.0), (0, 0.95), (1, 0.0), (1, 0.9), (2, 0.1), (2, 1.0)]
+    shares = [
+        share_done(JobProgress(job_id="j", sub_job_id=sub_job, progress=share))
+        for sub_job, share in told
+    ]
+    assert shares == sorted(shares)
+    assert shares[0] == 0
+    assert shares[-1] < 1
