@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
-from datetime import datetime
+from dataclasses import replace
 from enum import Enum
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
-from urllib.parse import urlsplit
 
 import anyio
 import anyio.lowlevel
@@ -20,17 +19,18 @@ from ._api import Api
 from ._auth import CredentialChain, Scope, ScopedAuth, StaticToken, bind
 from ._auth.regions import dli_endpoint, region_of
 from ._context import JobContext
+from ._endpoint import find_endpoint
 from ._errors import ClientClosed, ConfigurationError
 from ._events import Emitter, Event
 from ._gate import Gate
 from ._http import Http, make_client
 from ._job import ExportJob
-from ._models import ExportResult, JobRow, JobStatus, TableExport
+from ._lists import Lists
+from ._models import ExportResult, TableExport
 from ._policies import PollPolicy, RetryPolicy, SubmitPolicy
 from ._polling import StatusEndpoint, StatusSource
 from ._precheck import check_export
 from ._reports import OnReport
-from ._rows import DatabaseRow, QueueRow, TableDescription, TableRow
 from ._tasks import OwnedTasks
 from ._transport import Cert, Verify, check_proxy, make_ssl_context, open_transport
 from ._watch import Watch
@@ -39,13 +39,16 @@ if TYPE_CHECKING:
     from .bulk import BulkEvent, Outcomes
 
 
+_CLOSED_MEANWHILE = "the client was closed while this wait was under way; the job runs on"
+
+
 class _State(Enum):
     NEW = "is not open yet: use it inside `async with`"
     OPEN = "is open"
     CLOSED = "is closed"
 
 
-class DliClient:
+class DliClient(Lists):
     """The client of one DLI project: submits exports, watches jobs, lists what there is.
 
     Use it inside `async with`, on asyncio or trio. Building it does no I/O. Closing it ends the
@@ -101,7 +104,7 @@ class DliClient:
         transport: httpx.AsyncBaseTransport | None = None,
         on_event: Callable[[Event], object] | None = None,
     ) -> None:
-        self.endpoint = _endpoint(endpoint, region)
+        self.endpoint = find_endpoint(endpoint, region)
         if not request_timeout > 0:
             raise ConfigurationError(f"request_timeout={request_timeout!r}: must be positive")
         if auth is not None and not isinstance(auth, httpx.Auth):
@@ -159,7 +162,11 @@ class DliClient:
             given["project_id"] = variables.get("DLI_PROJECT_ID") or None
         if "auth" not in given and variables.get("DLI_TOKEN"):
             given["auth"] = StaticToken(variables["DLI_TOKEN"])
-        return cls(**given)
+        if given["region"] and not given.get("endpoint"):
+            given["endpoint"] = dli_endpoint(given["region"], variables)
+        client = cls(**given)
+        client._scope = replace(client._scope, environ=environ)
+        return client
 
     async def __aenter__(self) -> Self:
         if self._state is not _State.NEW:
@@ -172,7 +179,9 @@ class DliClient:
             )
         wire = await self._exit.enter_async_context(make_client(transport, self._request_timeout))
         self._exit.push_async_callback(self._tasks.drain)
-        self._login = auth = bind(self._auth, self._scope, wire.send)
+        self._login = auth = bind(
+            self._auth, self._scope, lambda request: http.send_for_login(request)
+        )
         http = Http(
             wire,
             endpoint=self.endpoint,
@@ -194,6 +203,8 @@ class DliClient:
         traceback: TracebackType | None,
     ) -> None:
         self._state = _State.CLOSED
+        if self.job_context.watch is not None:
+            self.job_context.watch.close(ClientClosed(_CLOSED_MEANWHILE))
         for scope in self._waits:
             scope.cancel()
         await self._exit.aclose()
@@ -213,6 +224,16 @@ class DliClient:
                 f"{self!r} was opened on another event loop: make one for each"
             )
         return self._api
+
+    @property
+    def region(self) -> str | None:
+        """The region that was given or that the endpoint names; None if neither."""
+        return self._scope.region
+
+    @property
+    def login(self) -> str:
+        """Which credentials are used, in words and without secrets; "" before the client opens."""
+        return self._login.describe() if self._login else ""
 
     @property
     def detached(self) -> list[ExportJob]:
@@ -283,70 +304,6 @@ class DliClient:
         """The handle of a job that exists already. No I/O; a wrong id shows at the first look."""
         return ExportJob.attach(self, job_id, status_source=status_source, polling=polling)
 
-    async def jobs(
-        self,
-        *,
-        status: JobStatus | str | None = None,
-        job_type: str = "EXPORT",
-        queue_name: str | None = None,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        owner: str | None = None,
-        order: str = "start_time_desc",
-    ) -> AsyncIterator[JobRow]:
-        """Iterates over jobs, newest first by default, page by page (dli_02_0025).
-
-        Args:
-            status: only jobs in this state.
-            job_type: such as `EXPORT` (default), `QUERY` or `ALL`.
-            since, until: only jobs that started in between; they need a time zone.
-            order: `start_time_desc`, `start_time_asc`, `duration_desc` or `duration_asc`.
-        """
-        params: dict[str, str | int | None] = {
-            "job-type": job_type,
-            "job-status": str(status) if status else None,
-            "queue_name": queue_name,
-            "start": _millis("since", since),
-            "end": _millis("until", until),
-            "owner": owner,
-            "order": order,
-        }
-        async for row in self.api.jobs(params):
-            yield row
-
-    async def databases(self, *, keyword: str | None = None) -> AsyncIterator[DatabaseRow]:
-        """Iterates over the databases (dli_02_0029); `keyword` matches part of a name."""
-        async for row in self.api.databases(keyword):
-            yield row
-
-    async def tables(
-        self,
-        database: str,
-        *,
-        keyword: str | None = None,
-        with_detail: bool = False,
-        table_type: str | None = None,
-    ) -> AsyncIterator[TableRow]:
-        """Iterates over the tables of a database (dli_02_0105).
-
-        Args:
-            keyword: matches part of a name.
-            with_detail: whether rows tell sizes and times too (default False).
-            table_type: the page's filter words, such as `MANAGED_TABLE`.
-        """
-        params = {"keyword": keyword, "with-detail": with_detail, "table-type": table_type}
-        async for row in self.api.tables(database, params):
-            yield row
-
-    async def table(self, database: str, table: str) -> TableDescription:
-        """One table and its columns (dli_02_0033)."""
-        return await self.api.table(database, table)
-
-    async def queues(self) -> AsyncIterator[QueueRow]:
-        """Iterates over the queues of every type (dli_02_0196)."""
-        async for row in self.api.queues():
-            yield row
-
     async def project_id(self) -> str:
         """The project that requests go to; looked up at the first call if need be."""
         return await self.api.project_id()
@@ -369,33 +326,7 @@ class DliClient:
             finally:
                 self._waits.discard(scope)
         if scope.cancelled_caught:
-            raise ClientClosed(f"{self!r} was closed while this wait was under way")
+            raise ClientClosed(_CLOSED_MEANWHILE)
 
     def __repr__(self) -> str:
         return f"<DliClient {self.endpoint}>"
-
-
-def _endpoint(endpoint: str | None, region: str | None) -> str:
-    if endpoint is None and region is None:
-        raise ConfigurationError(
-            "no endpoint: give endpoint=... or region=..., or set DLI_ENDPOINT or DLI_REGION and "
-            "use DliClient.from_env()"
-        )
-    if endpoint is None:
-        return dli_endpoint(str(region))
-    parts = urlsplit(endpoint)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query:
-        raise ConfigurationError(
-            f"endpoint={endpoint!r}: must be a URL such as https://dli.cn-north-4.myhuaweicloud.com"
-        )
-    if parts.username or parts.password:
-        raise ConfigurationError("endpoint: must not hold a user or a password; use auth")
-    return endpoint.rstrip("/")
-
-
-def _millis(name: str, moment: datetime | None) -> int | None:
-    if moment is None:
-        return None
-    if moment.tzinfo is None:
-        raise ConfigurationError(f"{name}={moment!r}: must have a time zone")
-    return int(moment.timestamp() * 1000)

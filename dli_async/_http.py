@@ -9,7 +9,6 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from http.cookiejar import DefaultCookiePolicy
 from importlib.metadata import version
 from typing import Any
 from urllib.parse import quote
@@ -25,7 +24,7 @@ from ._events import Emitter, RequestEvent, RetryEvent
 from ._gate import Gate
 from ._policies import RetryCallState, RetryPolicy, is_transient
 from ._tasks import OwnedTasks
-from ._transport import TRANSPORT_ERRORS, never_left, stands_cancelling
+from ._transport import TRANSPORT_ERRORS, Wire, never_left, stands_cancelling
 
 _log = logging.getLogger("dli_async.http")
 
@@ -33,12 +32,15 @@ Params = Mapping[str, str | int | bool | None]
 Settle = Callable[[Answer | DliError], None]
 
 _CONNECT_LIMIT = 10.0
-_HEADERS = {
-    "Accept": "application/json",
-    "Content-Type": "application/json",
-    "User-Agent": f"dli_async/{version('dli-async')}",
-    "X-Language": "en-us",
-}
+_HEADERS = httpx.Headers(
+    {
+        "Accept": "application/json",
+        "Accept-Encoding": "gzip, deflate",
+        "Content-Type": "application/json",
+        "User-Agent": f"dli_async/{version('dli-async')}",
+        "X-Language": "en-us",
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -66,16 +68,10 @@ def _word(value: str | int | bool) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def make_client(transport: httpx.AsyncBaseTransport, request_timeout: float) -> httpx.AsyncClient:
-    """An httpx client over a transport: no redirects, no cookies, nothing from the environment."""
+def make_client(transport: httpx.AsyncBaseTransport, request_timeout: float) -> Wire:
+    """What sends the requests, with the limits that the transport itself heeds."""
     connect = min(_CONNECT_LIMIT, request_timeout * 0.9)
-    client = httpx.AsyncClient(
-        transport=transport,
-        timeout=httpx.Timeout(request_timeout, connect=connect, pool=None),
-        trust_env=False,
-    )
-    client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    return client
+    return Wire(transport, httpx.Timeout(request_timeout, connect=connect, pool=None))
 
 
 class Http:
@@ -90,7 +86,7 @@ class Http:
 
     def __init__(
         self,
-        client: httpx.AsyncClient,
+        client: Wire,
         *,
         endpoint: str,
         auth: ScopedAuth,
@@ -109,20 +105,22 @@ class Http:
         self.request_timeout = request_timeout
         self._emit = emit
         # Other pools may lose a slot when a request is cancelled, so theirs never is.
-        self._stands_cancelling = stands_cancelling(client._transport)
+        self._stands_cancelling = stands_cancelling(client.transport)
 
     async def request(self, call: Call, *, repeat: bool = True) -> Answer:
         """Carries out a call that may be repeated safely (GET, DELETE).
+
+        Args:
+            repeat: whether to try again after trouble (default). A poll does not, since it will be
+                repeated anyway, and it gives way to other requests where the budget is short.
 
         Raises:
             RequestError, ApiError: what the last try came to.
         """
         if not repeat:
             return await self._once(call, urgent=False)
-        async for attempt in self._retry.retrying(is_transient, partial(self._tell_retry, call)):
-            with attempt:
-                answer = await self._once(call, urgent=True)
-        return answer
+        once = partial(self._once, call, urgent=True)
+        return await self._retry.run(once, is_transient, partial(self._tell_retry, call))
 
     async def post(self, call: Call, leave: Callable[[], None], settle: Settle) -> None:
         """Carries out one try of a call that must not be repeated blindly.
@@ -147,6 +145,11 @@ class Http:
             settle(outcome)
 
         await self._tasks.run(exchange, may_stop=False, ended=ended)
+
+    async def send_for_login(self, request: httpx.Request) -> httpx.Response:
+        """Sends a request that a login needs for itself: no slot, no login, no repeats."""
+        send = partial(self._client.send, request, auth=None)
+        return await (send() if self._stands_cancelling else self._tasks.run(send, may_stop=True))
 
     async def _once(self, call: Call, *, urgent: bool) -> Answer:
         await self._auth.prepare()
@@ -173,7 +176,7 @@ class Http:
         return outcome
 
     async def _send(self, call: Call) -> tuple[int, httpx.Headers, bytes]:
-        request = self._client.build_request(
+        request = httpx.Request(
             call.method,
             self._endpoint + call.target(),
             headers=_HEADERS,

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Generator
+from functools import partial
 from typing import Any, Literal, Protocol
 from uuid import uuid4
 
 import anyio
 
+from ._awaiting import Awaiting, note_detached
 from ._context import JobContext
 from ._errors import (
     ApiError,
     ConfigurationError,
     JobCancelled,
-    JobError,
     JobFailed,
     JobTimeout,
     SubmitInDoubt,
@@ -24,7 +24,7 @@ from ._events import EndEvent, StatusEvent
 from ._models import CancelOutcome, ExportResult, JobStatus, StatusReport, TableExport
 from ._policies import PollPolicy
 from ._polling import StatusSource, poll
-from ._reports import OnReport, Reports
+from ._reports import OnReport, Reports, tell
 from ._rows import JobDetail, JobProgress
 from ._submission import Submission, SubmitRecord
 from ._token import SavedJob
@@ -81,14 +81,14 @@ class ExportJob:
     ) -> None:
         context = client.job_context
         self.spec = spec
-        self._context = context
+        self.context = context
         self._source = status_source
         self._polling = polling or context.polling
         self._reports = Reports(self._note_change)
         self._fresh = False
         self._export_id = export_id
         shared = context.registry.recall(export_id) or context.registry.recall(job_id)
-        self._submission = shared or Submission(
+        self.submission = shared or Submission(
             context.api,
             spec,
             policy=context.submit,
@@ -98,8 +98,7 @@ class ExportJob:
             record=record,
         )
         if shared is None:
-            self._submission.resume(job_id, doubted_at)
-            self._submission.on_settled(self._note_settled)
+            self.submission.resume(job_id, doubted_at)
 
     @classmethod
     def attach(
@@ -153,7 +152,7 @@ class ExportJob:
     @property
     def job_id(self) -> str | None:
         """The service's id; None until the export was accepted."""
-        return self._submission.job_id
+        return self.submission.job_id
 
     @property
     def report(self) -> StatusReport | None:
@@ -161,16 +160,21 @@ class ExportJob:
         return self._reports.latest
 
     @property
+    def ended(self) -> bool:
+        """Whether the job is known to have ended, without asking."""
+        return self._reports.ended
+
+    @property
     def in_doubt(self) -> bool:
         """Whether the export may or may not have been accepted."""
-        return self._submission.doubted_at is not None
+        return self.submission.doubted_at is not None
 
     @property
     def token(self) -> str:
         """Versioned JSON, without secrets, from which `ExportJob.resume` makes this job again."""
         self._export_id = self._export_id or uuid4().hex
-        self._context.registry.remember(self._export_id, self._submission)
-        doubted_at = self._submission.doubted_at
+        self.context.registry.remember(self._export_id, self.submission)
+        doubted_at = self.submission.doubted_at
         return SavedJob(self._export_id, self.job_id, self.spec, doubted_at).to_text()
 
     async def submit(self) -> str:
@@ -181,17 +185,14 @@ class ExportJob:
             ApiError: the service refused it.
             RequestNotSent: it could not be sent.
         """
-        with self._awaited(), self._context.until_closed():
+        with Awaiting(self):
             return await self._submit()
 
     async def _submit(self) -> str:
         if self.job_id is not None:
             return self.job_id
-        try:
-            job_id = await self._submission.run()
-        except SubmitInDoubt as error:
-            error.job = self
-            raise
+        with self.context.until_closed():
+            job_id = await self.submission.run(partial(note_detached, self))
         self._fresh = True
         return job_id
 
@@ -200,7 +201,7 @@ class ExportJob:
 
         It takes one `request_timeout` at most, and then `job_id` and `in_doubt` say what is known.
         """
-        await self._submission.wait_in_flight()
+        await self.submission.wait_in_flight()
 
     async def status(self) -> StatusReport:
         """One look at the job.
@@ -209,24 +210,18 @@ class ExportJob:
             ConfigurationError: the export was not submitted yet.
             ApiError, RequestError: the look failed.
         """
-        job_id = self._accepted_id()
-        with self._context.until_closed():
-            if self._source is not None:
-                report = await self._source(job_id)
-            else:
-                report = await self._context.api().status(job_id)
-        self._reports.note(report)
-        return report
+        with self.context.until_closed():
+            return await self._look()
 
     async def detail(self) -> JobDetail:
         """What the job was asked to do. Errors as for `status`."""
-        with self._context.until_closed():
-            return await self._context.api().job_detail(self._accepted_id())
+        with self.context.until_closed():
+            return await self.context.api().job_detail(self._accepted_id())
 
     async def progress(self) -> JobProgress:
         """How far the job is, as a best effort of the service. Errors as for `status`."""
-        with self._context.until_closed():
-            return await self._context.api().job_progress(self._accepted_id())
+        with self.context.until_closed():
+            return await self.context.api().job_progress(self._accepted_id())
 
     async def result(
         self,
@@ -254,7 +249,11 @@ class ExportJob:
             raise ConfigurationError(f"timeout={timeout!r}: must not be negative")
         if on_timeout not in ("detach", "cancel"):
             raise ConfigurationError(f"on_timeout={on_timeout!r}: must be 'detach' or 'cancel'")
-        with self._awaited(), self._context.until_closed(), self._carried_by_errors():
+        with Awaiting(self):
+            if timeout is None:
+                await self._submit()
+                await self._wait(on_report)
+                return self._result()
             with anyio.move_on_after(timeout) as scope:
                 await self._submit()
                 await self._wait(on_report)
@@ -276,23 +275,24 @@ class ExportJob:
             ApiError, RequestError: the request to cancel failed for another reason than that the
                 job has ended.
         """
-        with self._context.until_closed():
-            await self._submission.wait_in_flight()
-            job_id = self._accepted_id()
+        with self.context.until_closed():
+            await self.submission.wait_in_flight()
             try:
-                await self._context.api().cancel_job(job_id)
+                await self.context.api().cancel_job(self._accepted_id())
             except ApiError as error:
                 # A 400 means: look at the status. It may have ended, or the first answer was lost.
                 if error.status_code != 400:
                     raise
-                self._reports.note(await self._look())
+                await self._look()
             with anyio.move_on_after(timeout):
                 await self._wait(None)
         return self._cancel_outcome()
 
     async def _look(self) -> StatusReport:
-        source = self._source or self._context.api().status
-        return await source(self._accepted_id())
+        source = self._source or self.context.api().status
+        report = await source(self._accepted_id())
+        self._reports.note(report)
+        return report
 
     def _cancel_outcome(self) -> CancelOutcome:
         if self.report is None or not self.report.is_terminal:
@@ -307,37 +307,49 @@ class ExportJob:
             raise ConfigurationError(f"{self!r} was not submitted yet")
         return self.job_id
 
-    async def _wait(self, on_report: OnReport | None) -> None:
-        await self._reports.wait_for_end(self._poll, on_report)
+    def _wait(self, on_report: OnReport | None) -> Awaitable[object]:
+        watch = self.context.watch
+        own_way = self._source is not None or self._polling is not self.context.polling
+        if self.ended or watch is None or own_way:
+            return self._poll(on_report)
 
-    async def _poll(self, seen: Callable[[StatusReport], Awaitable[None]]) -> None:
-        fresh = self._fresh and self.report is None
-        watch = self._context.watch
-        own_way = self._source is not None or self._polling is not self._context.polling
-        if watch is not None and not own_way:
-            await watch.wait(self._accepted_id(), seen, fresh=fresh)
-            return
-        if fresh:
-            await anyio.sleep(self._polling.initial_delay)
-        source = self._source or self._context.status_source
-        await poll(source, self._accepted_id(), self._polling, seen)
+        async def seen(report: StatusReport) -> None:
+            self._reports.note(report)
+            await tell(on_report, report)
+
+        return watch.wait(self._accepted_id(), seen, fresh=self._is_new)
+
+    async def _poll(self, on_report: OnReport | None) -> None:
+        source = self._source or self.context.status_source
+
+        async def look(seen: Callable[[StatusReport], Awaitable[None]]) -> None:
+            if self._is_new:
+                await anyio.sleep(self._polling.initial_delay)
+            await poll(source, self._accepted_id(), self._polling, seen)
+
+        with self.context.until_closed():
+            await self._reports.wait_for_end(look, on_report)
+
+    @property
+    def _is_new(self) -> bool:
+        return self._fresh and self.report is None
 
     def _note_change(self, report: StatusReport, before: StatusReport | None) -> None:
         job_id = self._accepted_id()
         previous = before.status if before else None
         if report.status is JobStatus.UNKNOWN:
             _log.warning("job %s: unknown status %r; waiting on", job_id, report.raw_status)
-        self._context.emit(StatusEvent(job_id=job_id, status=report.status, previous=previous))
+        self.context.emit(StatusEvent(job_id=job_id, status=report.status, previous=previous))
         if report.is_terminal:
-            self._submission.let_go = False
-            self._context.detached.pop(self._submission, None)
+            self.submission.let_go = False
+            self.context.detached.pop(self.submission, None)
             _log.info("job %s: %s", job_id, report.status)
-            self._context.emit(
+            self.context.emit(
                 EndEvent(job_id=job_id, status=report.status, error_code=report.error_code)
             )
 
-    async def _time_is_up(self, timeout: float | None, on_timeout: str) -> None:
-        await self._submission.wait_in_flight()
+    async def _time_is_up(self, timeout: float, on_timeout: str) -> None:
+        await self.submission.wait_in_flight()
         fate = "still runs"
         if on_timeout == "cancel" and self.job_id is not None:
             outcome = await self.cancel()
@@ -349,7 +361,6 @@ class ExportJob:
                 f"{self.spec}: no more than {timeout:g} s were left to find out whether it was "
                 "accepted",
                 spec=self.spec,
-                job=self,
             )
         what = f"job {self.job_id} {fate}" if self.job_id else f"{self.spec} was not submitted"
         raise JobTimeout(
@@ -367,47 +378,6 @@ class ExportJob:
             f"job {self.job_id} ended as {report.status}{reason}",
             job_id=self.job_id,
             report=report,
-        )
-
-    @contextmanager
-    def _carried_by_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except (JobError, SubmitInDoubt) as error:
-            error.job = self
-            raise
-
-    @contextmanager
-    def _awaited(self) -> Iterator[None]:
-        """Counts who waits; when the last one leaves early the job is noted as detached."""
-        submission = self._submission
-        submission.awaiters += 1
-        submission.let_go = False
-        self._context.detached.pop(submission, None)
-        try:
-            yield
-        except BaseException:
-            submission.let_go = submission.awaiters == 1 and not self._reports.ended
-            raise
-        finally:
-            submission.awaiters -= 1
-            self._note_detached(logging.INFO)
-
-    def _note_settled(self) -> None:
-        self._note_detached(logging.WARNING)
-
-    def _note_detached(self, level: int) -> None:
-        if not self._submission.let_go or not (self.job_id or self.in_doubt):
-            self._context.detached.pop(self._submission, None)
-            return
-        self._context.detached[self._submission] = self
-        where = f"runs on as job {self.job_id}" if self.job_id else "may have been accepted"
-        _log.log(
-            level,
-            "nobody awaits %s any more; it %s; token to resume: %s",
-            self.spec or "the export",
-            where,
-            self.token,
         )
 
     def __repr__(self) -> str:

@@ -7,9 +7,9 @@ state of a run on that object (jd/tenacity#93).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 from tenacity import AsyncRetrying as AsyncRetrying
@@ -33,6 +33,7 @@ from ._errors import (
     ServerError,
 )
 
+T = TypeVar("T")
 Predicate = Callable[[BaseException], bool]
 Before = Callable[[RetryCallState], Any]
 
@@ -106,6 +107,28 @@ class RetryPolicy:
         _check_seconds(self, "wait_initial", "wait_max")
         _check_seconds(self, "retry_after_max", finite=False)
 
+    async def run(
+        self,
+        func: Callable[[], Awaitable[T]],
+        predicate: Predicate,
+        before_sleep: Before | None = None,
+    ) -> T:
+        """Calls `func` until it succeeds, fails for good, or the attempts are used up.
+
+        The loop begins with the first failure: setting it up costs as much as signing a request.
+        """
+        try:
+            return await func()
+        except DliError as error:
+            failures = [error]
+
+        async def attempt() -> T:
+            if failures:
+                raise failures.pop()
+            return await func()
+
+        return await self.retrying(predicate, before_sleep)(attempt)
+
     def retrying(self, predicate: Predicate, before_sleep: Before | None = None) -> AsyncRetrying:
         """A fresh tenacity loop over the errors that `predicate` names."""
         return AsyncRetrying(
@@ -145,11 +168,12 @@ class SubmitPolicy:
         _check_attempts(self.attempts)
         _check_seconds(self, "grace")
 
-    def looks(self) -> list[float]:
-        """Waits between looks, in seconds: growing steps that fill `grace`."""
+    def looks(self, grace: float | None = None) -> list[float]:
+        """Waits between looks, in seconds: growing steps that fill `grace`, its own by default."""
+        window = self.grace if grace is None else grace
         steps, total, step = [], 0.0, 1.0
-        while total < self.grace:
-            step = min(step, self.grace - total)
+        while total < window:
+            step = min(step, window - total)
             steps.append(step)
             total += step
             step *= 2

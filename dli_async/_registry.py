@@ -49,6 +49,10 @@ class Attempt:
         """An attempt of an earlier process."""
         return cls(anyio.current_time() - max(0.0, wall_clock() - wall), wall)
 
+    def elapsed(self) -> float:
+        """Seconds since the POST left."""
+        return anyio.current_time() - self.at
+
 
 class _Round:
     """One listing, and those who wait for it."""

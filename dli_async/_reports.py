@@ -64,12 +64,12 @@ class Reports:
             await self._news.wait()
             if self.latest is not heard:
                 heard = self.latest
-                await _tell(on_report, heard)
+                await tell(on_report, heard)
 
     async def _lead(self, look: Look, on_report: OnReport | None) -> None:
         async def seen(report: StatusReport) -> None:
             self.note(report)
-            await _tell(on_report, report)
+            await tell(on_report, report)
 
         self._led = True
         try:
@@ -84,7 +84,8 @@ class Reports:
             self._news = None
 
 
-async def _tell(on_report: OnReport | None, report: StatusReport | None) -> None:
+async def tell(on_report: OnReport | None, report: StatusReport | None) -> None:
+    """Calls, or awaits, whoever wants to hear of reports."""
     if on_report is None or report is None:
         return
     said = on_report(report)

@@ -113,7 +113,6 @@ class Submission:
         self._emit = emit
         self.awaiters = 0
         self.let_go = False
-        self._listeners: list[Callable[[], None]] = []
         self._record = record
         self._in_flight: anyio.Event | None = None
         self._attempt: Attempt | None = None
@@ -121,10 +120,6 @@ class Submission:
         self._first_doubt: Attempt | None = None
         self._doubts = 0
         self._landed = False
-
-    def on_settled(self, listener: Callable[[], None]) -> None:
-        """Calls `listener` whenever a POST that had left has ended."""
-        self._listeners.append(listener)
 
     def resume(self, job_id: str | None, doubted_at: float | None) -> None:
         """Takes over what a token or a journal says of an earlier process's submit.
@@ -138,8 +133,11 @@ class Submission:
             self.doubt = self._first_doubt = Attempt.from_wall(doubted_at)
             self._doubts = 1
 
-    async def run(self) -> str:
+    async def run(self, on_settled: Callable[[], None]) -> str:
         """Sees to it that the export is submitted once, and returns its job id.
+
+        Args:
+            on_settled: called when a POST has ended, even if the caller has left meanwhile.
 
         Raises:
             SubmitInDoubt: looking did not settle a lost answer.
@@ -151,7 +149,7 @@ class Submission:
                 if self.doubt is not None:
                     await self._settle(self.doubt)
                 else:
-                    await self._post()
+                    await self._post(on_settled)
             if self._record is not None:
                 await self._record.accepted(self.job_id)
         return self.job_id
@@ -172,22 +170,25 @@ class Submission:
         if self._in_flight is not None:
             await self._in_flight.wait()
 
-    async def _post(self) -> None:
-        async for attempt in self._retry.retrying(never_carried_out):
-            with attempt:
-                self._outcome = None
-                if self._record is not None:
-                    await self._record.before_post()
-                await self._api().export_table(self.spec, self._leaves, self._settled)
-                outcome: object = self._outcome
-                if isinstance(outcome, DliError) and self.doubt is None:
-                    raise outcome
+    async def _post(self, on_settled: Callable[[], None]) -> None:
+        settle = partial(self._settled, on_settled)
+
+        async def once() -> None:
+            self._outcome = None
+            if self._record is not None:
+                await self._record.before_post()
+            await self._api().export_table(self.spec, self._leaves, settle)
+            outcome: object = self._outcome
+            if isinstance(outcome, DliError) and self.doubt is None:
+                raise outcome
+
+        await self._retry.run(once, never_carried_out)
 
     def _leaves(self) -> None:
         self._in_flight = anyio.Event()
         self._attempt = Attempt.now()
 
-    def _settled(self, outcome: ExportAccepted | DliError) -> None:
+    def _settled(self, on_settled: Callable[[], None], outcome: ExportAccepted | DliError) -> None:
         self._outcome = outcome
         verdict = judge(outcome, doubted_before=self._doubts > 0)
         if isinstance(outcome, ExportAccepted):
@@ -204,8 +205,7 @@ class Submission:
         if self._in_flight is not None:
             self._in_flight.set()
             self._in_flight = None
-        for listener in self._listeners:
-            listener()
+        on_settled()
 
     def _take(self, job_id: str) -> None:
         self.job_id = job_id
@@ -215,7 +215,7 @@ class Submission:
     async def _settle(self, doubt: Attempt) -> None:
         """Looks until the job is found or the grace window is over; then a POST is due again."""
         trouble: DliError | None = None
-        for delay in (0.0, *self._policy.looks()):
+        for delay in (0.0, *self._policy.looks(self._grace(doubt))):
             await anyio.sleep(delay)
             try:
                 found = await self._look(doubt)
@@ -232,6 +232,13 @@ class Submission:
         if self._landed or self._doubts >= self._policy.attempts:
             raise self._in_doubt("no job of it was found", found=())
         self.doubt = None
+
+    def _grace(self, doubt: Attempt) -> float:
+        """How long to go on looking; what an earlier process left long ago has had its time."""
+        if self._attempt is not None:
+            return self._policy.grace
+        latest = self._api().http.request_timeout + self._policy.grace
+        return min(self._policy.grace, max(0.0, latest - doubt.elapsed()))
 
     def _adopted(self, found: Sequence[JobRow]) -> bool:
         live = [row for row in found if not row.is_terminal]

@@ -1,0 +1,58 @@
+"""Who awaits a job, and what is told when the last one leaves before its end."""
+
+from __future__ import annotations
+
+import logging
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from ._errors import JobError, SubmitInDoubt
+
+if TYPE_CHECKING:
+    from ._job import ExportJob
+
+_log = logging.getLogger("dli_async.submit")
+
+
+class Awaiting:
+    """Counts one who awaits a job, for as long as the block runs.
+
+    The job is put into errors that leave the block, so that whoever catches them can go on with
+    it. A class, since a generator would take 300 bytes more, which counts where thousands wait.
+    """
+
+    __slots__ = ("_job",)
+
+    def __init__(self, job: ExportJob) -> None:
+        self._job = job
+
+    def __enter__(self) -> None:
+        submission = self._job.submission
+        submission.awaiters += 1
+        submission.let_go = False
+        self._job.context.detached.pop(submission, None)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        submission = self._job.submission
+        submission.awaiters -= 1
+        if error is not None:
+            submission.let_go = not submission.awaiters and not self._job.ended
+            note_detached(self._job, logging.INFO)
+        if isinstance(error, JobError | SubmitInDoubt):
+            error.job = self._job
+
+
+def note_detached(job: ExportJob, level: int = logging.WARNING) -> None:
+    """Lists a job that nobody awaits any more, and logs how to resume it."""
+    if not job.submission.let_go or not (job.job_id or job.in_doubt):
+        job.context.detached.pop(job.submission, None)
+        return
+    job.context.detached[job.submission] = job
+    where = f"runs on as job {job.job_id}" if job.job_id else "may have been accepted"
+    name = job.spec or "the export"
+    _log.log(level, "nobody awaits %s any more; it %s; token to resume: %s", name, where, job.token)
