@@ -111,6 +111,10 @@ class Gate:
         Both are given at once, so that nobody holds a slot while waiting.
         """
         await anyio.lowlevel.checkpoint_if_cancelled()
+        now = anyio.current_time()
+        if self._free and not self._is_waited_for() and self._opens_at(now) <= now:
+            self._start(now)
+            return
         ticket = _Ticket()
         queue = self._urgent if urgent else self._polls
         queue.append(ticket)
@@ -156,7 +160,7 @@ class Gate:
         # One of those who wait watches the clock for all; no task of its own is needed.
         until = math.inf
         if self._timer is ticket:
-            until = self._opens_at()
+            until = self._opens_at(anyio.current_time())
         with anyio.CancelScope(deadline=until):
             await ticket.woken.wait()
         if not ticket.granted:
@@ -164,8 +168,11 @@ class Gate:
 
     def _serve(self) -> None:
         """Grants what can be granted now, and sees to it that somebody waits for the rest."""
-        while self._free and self._is_waited_for() and self._opens_at() <= anyio.current_time():
-            self._grant(self._pick())
+        while self._free and self._is_waited_for():
+            now = anyio.current_time()
+            if self._opens_at(now) > now:
+                break
+            self._grant(self._pick(), now)
         if not self._free:
             # `leave` will serve.
             self._timer = None
@@ -173,19 +180,22 @@ class Gate:
             self._timer = (self._urgent or self._polls)[0]
             self._timer.woken.set()
 
-    def _grant(self, ticket: _Ticket) -> None:
+    def _grant(self, ticket: _Ticket, now: float) -> None:
         ticket.granted = True
         ticket.woken.set()
-        self._free -= 1
-        self._pace.note_start(anyio.current_time())
+        self._start(now)
         if self._timer is ticket:
             self._timer = None
+
+    def _start(self, now: float) -> None:
+        self._free -= 1
+        self._pace.note_start(now)
 
     def _is_waited_for(self) -> bool:
         return bool(self._urgent or self._polls)
 
-    def _opens_at(self) -> float:
-        return max(self._closed_until, self._pace.opens_at(anyio.current_time()))
+    def _opens_at(self, now: float) -> float:
+        return max(self._closed_until, self._pace.opens_at(now))
 
     def _pick(self) -> _Ticket:
         if self._polls and (not self._urgent or self._urgent_in_row >= _POLLS_SHARE - 1):

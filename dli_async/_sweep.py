@@ -20,7 +20,7 @@ from itertools import islice
 
 import anyio
 
-from ._api import JobPage
+from ._api import PAGE_SIZE, JobPage
 from ._asking import Asker, Cursor, NoList
 from ._models import JobStatus
 from ._tally import Entry, Tally, start_ms
@@ -42,7 +42,10 @@ class _Between:
         self._tally = tally
         self._unstarted = len(tally.entries) - len(tally.running)
         self._started = tally.started
-        self._listed = launching.job_count
+        # Documents leave open whether the count is of all pages; a full page that claims to be
+        # all there is tells nothing.
+        is_count_of_page = launching.job_count <= len(launching.rows) == PAGE_SIZE
+        self._listed = math.inf if is_count_of_page else launching.job_count
         self.frontier = start_ms(launching.rows[0]) if launching.rows else None
 
     def lacks_some(self) -> bool:

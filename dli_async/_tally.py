@@ -17,6 +17,8 @@ _YOUNG, _SHARE_OF_AGE = 2.0, 0.05
 _PRIOR = 30.0
 # Ends after which older observations count half.
 _MEMORY = 500
+# Beyond so many jobs nobody is woken to hear that a job is launching, and no report of it is kept.
+_CROWD = 200
 # A job that was just accepted is not asked for alone before the lists had this long to show it.
 _LIST_LAG = 2.0
 
@@ -113,12 +115,15 @@ class Tally:
         entry = self.entries.get(report.job_id)
         if entry is None:
             return False
-        # A list that lags behind may show a running job as launching.
-        is_stale = report.status is JobStatus.LAUNCHING and report.job_id in self.running
-        old = entry.report
-        is_news = old is None or old.raw_status != report.raw_status
-        self._note(entry, report, now, is_news=is_news and not is_stale)
+        self._note(entry, report, now, is_news=self._is_news(entry, report))
         return True
+
+    def _is_news(self, entry: Entry, report: StatusReport) -> bool:
+        # A list that lags behind may show so a job that runs.
+        is_old = entry.job_id in self.running or len(self.entries) > _CROWD
+        if report.status is JobStatus.LAUNCHING and is_old:
+            return False
+        return entry.report is None or entry.report.raw_status != report.raw_status
 
     def hear(self, entry: Entry, report: StatusReport, now: float) -> None:
         """Takes in the answer to a question for one job."""

@@ -7,10 +7,12 @@ leader that leaves, or has news of its own to tell, hands the lead to one of the
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import anyio
+import sniffio
 
 from ._api import Api
 from ._asking import Asker
@@ -29,13 +31,39 @@ _APART = 1.0
 _LONGEST_REST = 30.0
 
 
-class _Waiter:
-    """Somebody who waits; it sleeps on `woken` unless it leads."""
+class _Bell(Protocol):
+    """What wakes one waiter, once."""
 
-    __slots__ = ("woken",)
+    def set(self) -> object: ...
+
+    def wait(self) -> Awaitable[object]: ...
+
+
+class _FutureBell:
+    """A bell for asyncio; its events take 1 kB more, which counts where thousands wait."""
+
+    __slots__ = ("_future",)
 
     def __init__(self) -> None:
-        self.woken: anyio.Event | None = None
+        self._future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def set(self) -> None:
+        if not self._future.done():
+            self._future.set_result(None)
+
+    def wait(self) -> Awaitable[None]:
+        return self._future
+
+
+def _make_bell() -> _Bell:
+    return _FutureBell() if sniffio.current_async_library() == "asyncio" else anyio.Event()
+
+
+class _Waiter:
+    """Somebody who waits; it sleeps until its bell is rung, unless it leads."""
+
+    __slots__ = ("bell",)
+    bell: _Bell
 
 
 class Watch:
@@ -88,6 +116,11 @@ class Watch:
         finally:
             self._leave(entry, waiter)
 
+    def close(self, error: Exception) -> None:
+        """Ends all waits with an error."""
+        self._end_all(error)
+        self._look_by(anyio.current_time())
+
     def _join(self, job_id: str, waiter: _Waiter, fresh: bool) -> Entry:
         now = anyio.current_time()
         entry = self._tally.join(job_id, now, fresh=fresh)
@@ -121,10 +154,10 @@ class Watch:
             finally:
                 self._hand_over()
             return
-        waiter.woken = anyio.Event()
+        waiter.bell = _make_bell()
         self._sleeping[waiter] = None
         try:
-            await waiter.woken.wait()
+            await waiter.bell.wait()
         finally:
             self._sleeping.pop(waiter, None)
 
@@ -132,16 +165,14 @@ class Watch:
         # The latest to fall asleep: its job is likely to be the last to end.
         self._leader = None
         if self._sleeping:
-            waiter, _ = self._sleeping.popitem()
-            self._leader = waiter
-            if waiter.woken is not None:
-                waiter.woken.set()
+            self._leader, _ = self._sleeping.popitem()
+            self._leader.bell.set()
 
     def _wake_all(self, entry: Entry) -> None:
         for waiter in entry.waiters:
             if waiter in self._sleeping:
                 del self._sleeping[waiter]
-                waiter.woken.set()
+                waiter.bell.set()
 
     async def _lead(self, entry: Entry) -> None:
         """Looks until there is news of the leader's own job."""
@@ -193,7 +224,7 @@ class Watch:
             self._failing_since = since = now
         if now - since >= self._policy.give_up_after:
             self._end_all(error)
-        asked = getattr(error, "retry_after", None) or 0.0
+        asked = min(getattr(error, "retry_after", None) or 0.0, self._policy.give_up_after)
         self._next_look = now + max(min(2.0**self._failures, _LONGEST_REST), asked)
         self._failures += 1
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 import math
 from collections.abc import AsyncIterator, Callable
@@ -28,6 +29,7 @@ from dli_async import (
     ServerError,
     StatusReport,
 )
+from dli_async._api import JobPage
 from dli_async._watch import Watch
 from tests.conftest import AutojumpLoop
 from tests.fake_lists import Job, Service, lives
@@ -307,6 +309,20 @@ async def test_a_stuck_job_among_few_costs_little() -> None:
     crowd = Crowd(Service([Job("a", 0, 86_400, 86_401), Job("b", 0, 86_400, 86_402)]))
     await crowd.wait_for(*crowd.service.jobs)
     assert len(crowd.service.calls) <= 2 * 86_400 / 30
+
+
+async def test_a_count_of_the_page_only_costs_no_more_looks() -> None:
+    """Where `job_count` counts the rows of one page, it is not taken for jobs that are missing."""
+
+    class Narrow(Service):
+        async def list_jobs(self, params: Any, *, page: int = 1, repeat: bool = True) -> JobPage:
+            found = await super().list_jobs(params, page=page, repeat=repeat)
+            return dataclasses.replace(found, job_count=len(found.rows))
+
+    crowd = Crowd(Narrow(lives(800, 20)))
+    await crowd.wait_for(*crowd.service.jobs)
+    assert len(crowd.service.calls) <= 1.5 * 800
+    assert crowd.mean <= 3
 
 
 @pytest.mark.parametrize("count", [20, 1_000])
