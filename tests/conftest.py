@@ -12,6 +12,11 @@ from typing import Any
 
 import pytest
 import trio.testing
+from hypothesis import settings
+
+# The same examples in every run, and no verdict about the speed of a shared machine.
+settings.register_profile("deterministic", derandomize=True, deadline=None)
+settings.load_profile("deterministic")
 
 
 class AutojumpSelector(selectors.DefaultSelector):  # type: ignore[misc, valid-type]

@@ -56,10 +56,10 @@ def whoami(output: Output, connection: Connection) -> Exit:
                 await _knock(client)
             except DliError as error:
                 failure = Failure.of(error)
-            login = client._login.describe() if client._login else ""
+            found = filter(None, (client.login, connection.token_source()))
             shown = {
-                "credentials": " from ".join(filter(None, (login, connection.token_source()))),
-                "region": client._scope.region,
+                "credentials": " from ".join(found),
+                "region": client.region,
                 "project_id": project_id,
                 "endpoint": client.endpoint,
                 "accepted": failure is None,
