@@ -12,13 +12,10 @@ import anyio
 
 from ._awaiting import Awaiting, note_detached
 from ._context import JobContext
+from ._endings import cancel_outcome, end_wait, result_of
 from ._errors import (
     ApiError,
     ConfigurationError,
-    JobCancelled,
-    JobFailed,
-    JobTimeout,
-    SubmitInDoubt,
 )
 from ._events import EndEvent, StatusEvent
 from ._models import CancelOutcome, ExportResult, JobStatus, StatusReport, TableExport
@@ -253,13 +250,13 @@ class ExportJob:
             if timeout is None:
                 await self._submit()
                 await self._wait(on_report)
-                return self._result()
+                return result_of(self)
             with anyio.move_on_after(timeout) as scope:
                 await self._submit()
                 await self._wait(on_report)
             if scope.cancelled_caught:
-                await self._time_is_up(timeout, on_timeout)
-            return self._result()
+                await end_wait(self, timeout, on_timeout)
+            return result_of(self)
 
     def __await__(self) -> Generator[Any, Any, ExportResult]:
         return self.result().__await__()
@@ -286,7 +283,7 @@ class ExportJob:
                 await self._look()
             with anyio.move_on_after(timeout):
                 await self._wait(None)
-        return self._cancel_outcome()
+        return cancel_outcome(self)
 
     async def _look(self) -> StatusReport:
         source = self._source or self.context.api().status
@@ -294,20 +291,13 @@ class ExportJob:
         self._reports.note(report)
         return report
 
-    def _cancel_outcome(self) -> CancelOutcome:
-        if self.report is None or not self.report.is_terminal:
-            _log.warning("job %s: its cancellation was not confirmed", self.job_id)
-            return CancelOutcome.NOT_CONFIRMED
-        if self.report.status is JobStatus.CANCELLED:
-            return CancelOutcome.CANCELLED
-        return CancelOutcome.ALREADY_ENDED
-
     def _accepted_id(self) -> str:
         if self.job_id is None:
             raise ConfigurationError(f"{self!r} was not submitted yet")
         return self.job_id
 
     def _wait(self, on_report: OnReport | None) -> Awaitable[object]:
+        self.context.api()  # raises where a closed client, or one of another loop, is used
         watch = self.context.watch
         own_way = self._source is not None or self._polling is not self.context.polling
         if self.ended or watch is None or own_way:
@@ -347,38 +337,6 @@ class ExportJob:
             self.context.emit(
                 EndEvent(job_id=job_id, status=report.status, error_code=report.error_code)
             )
-
-    async def _time_is_up(self, timeout: float, on_timeout: str) -> None:
-        await self.submission.wait_in_flight()
-        fate = "still runs"
-        if on_timeout == "cancel" and self.job_id is not None:
-            outcome = await self.cancel()
-            if self.report and self.report.status is JobStatus.FINISHED:
-                return
-            fate = f"was to be cancelled: {outcome}"
-        if self.job_id is None and self.spec is not None and self.in_doubt:
-            raise SubmitInDoubt(
-                f"{self.spec}: no more than {timeout:g} s were left to find out whether it was "
-                "accepted",
-                spec=self.spec,
-            )
-        what = f"job {self.job_id} {fate}" if self.job_id else f"{self.spec} was not submitted"
-        raise JobTimeout(
-            f"{timeout:g} s are over and {what}", job_id=self.job_id, report=self.report
-        )
-
-    def _result(self) -> ExportResult:
-        report = self.report
-        assert report is not None
-        if report.status is JobStatus.FINISHED:
-            return ExportResult.of(report, self.spec)
-        kind = JobFailed if report.status is JobStatus.FAILED else JobCancelled
-        reason = f": {report.message}" if report.message else ""
-        raise kind(
-            f"job {self.job_id} ended as {report.status}{reason}",
-            job_id=self.job_id,
-            report=report,
-        )
 
     def __repr__(self) -> str:
         status = self.report.status if self.report else None

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from dli_async import DliClient, ExportJob, ExportResult
+from dli_async import ConfigurationError, DliClient, ExportJob, ExportResult
 
 from .support import Service, accepted, report, spec
 
@@ -90,13 +90,16 @@ async def test_a_client_of_another_loop_is_refused() -> None:
     """A client belongs to the event loop that it was opened on."""
     service = Service(submit=accepted())
 
-    async def elsewhere(client: DliClient) -> None:
+    async def submit(client: DliClient) -> None:
         await client.submit(spec())
 
+    async def wait(client: DliClient) -> None:
+        await client.job("job-1")
+
     async with service.client() as client:
-        run = asyncio.to_thread(asyncio.run, elsewhere(client))
-        with pytest.raises(Exception, match="another event loop"):
-            await run
+        for elsewhere in (submit, wait):
+            with pytest.raises(ConfigurationError, match="another event loop"):
+                await asyncio.to_thread(asyncio.run, elsewhere(client))
     assert service.calls == []
 
 

@@ -1,0 +1,66 @@
+"""How a wait for a job ends: with a result, with the job's failure, or with its time."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from ._errors import JobCancelled, JobFailed, JobTimeout, SubmitInDoubt
+from ._models import CancelOutcome, ExportResult, JobStatus
+
+if TYPE_CHECKING:
+    from ._job import ExportJob
+
+_log = logging.getLogger("dli_async.watch")
+
+
+def result_of(job: ExportJob) -> ExportResult:
+    """The result of a job that has ended.
+
+    Raises:
+        JobFailed, JobCancelled: it ended so.
+    """
+    report = job.report
+    assert report is not None
+    if report.status is JobStatus.FINISHED:
+        return ExportResult.of(report, job.spec)
+    kind = JobFailed if report.status is JobStatus.FAILED else JobCancelled
+    reason = f": {report.message}" if report.message else ""
+    raise kind(
+        f"job {job.job_id} ended as {report.status}{reason}",
+        job_id=job.job_id,
+        report=report,
+    )
+
+
+async def end_wait(job: ExportJob, timeout: float, on_timeout: str) -> None:
+    """Ends a wait whose time is up; returns only if the job turns out to have finished.
+
+    Raises:
+        JobTimeout: with the job id, once a POST under way has told it.
+        SubmitInDoubt: that POST's fate is unknown.
+    """
+    await job.submission.wait_in_flight()
+    fate = "still runs"
+    if on_timeout == "cancel" and job.job_id is not None:
+        outcome = await job.cancel()
+        if job.report and job.report.status is JobStatus.FINISHED:
+            return
+        fate = f"was to be cancelled: {outcome}"
+    if job.job_id is None and job.spec is not None and job.in_doubt:
+        raise SubmitInDoubt(
+            f"{job.spec}: no more than {timeout:g} s were left to find out whether it was accepted",
+            spec=job.spec,
+        )
+    what = f"job {job.job_id} {fate}" if job.job_id else f"{job.spec} was not submitted"
+    raise JobTimeout(f"{timeout:g} s are over and {what}", job_id=job.job_id, report=job.report)
+
+
+def cancel_outcome(job: ExportJob) -> CancelOutcome:
+    """What the latest report says became of a cancel."""
+    if job.report is None or not job.report.is_terminal:
+        _log.warning("job %s: its cancellation was not confirmed", job.job_id)
+        return CancelOutcome.NOT_CONFIRMED
+    if job.report.status is JobStatus.CANCELLED:
+        return CancelOutcome.CANCELLED
+    return CancelOutcome.ALREADY_ENDED
