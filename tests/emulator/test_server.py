@@ -147,7 +147,7 @@ async def test_a_timeout_never_answers(emulator: Emulator, client: httpx.AsyncCl
     emulator.faults.set([{"route": "queues", "kind": "timeout"}])
 
     with pytest.raises(httpx.ReadTimeout):
-        await client.get(QUEUES, timeout=0.05)
+        await client.get(QUEUES, timeout=httpx.Timeout(60, read=0.05))
 
     assert (await client.get(f"/v1.0/{PROJECT_ID}/databases")).status_code == 200
 
