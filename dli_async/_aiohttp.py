@@ -6,12 +6,13 @@ A module of its own, so that aiohttp is loaded by the client that needs it and n
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterator
+from base64 import b64encode
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import aiohttp
 import httpx
-from httpx_aiohttp.transport import AiohttpResponseStream, map_aiohttp_exceptions
+from httpx_aiohttp.transport import map_aiohttp_exceptions
 from multidict import CIMultiDict
 from yarl import URL
 
@@ -31,7 +32,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
     """aiohttp's connection pool under httpx.
 
     The transport of `httpx-aiohttp` lets yarl quote the URL again, so that other bytes are sent
-    than were signed; this one passes it as it stands. The rest of the bridge is theirs.
+    than were signed; this one passes it as it stands. Bodies are small and read at once.
 
     Args:
         proxy_for: the proxy for a URL, or None.
@@ -64,35 +65,40 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         times = request.extensions.get("timeout", {})
+        proxy, proxy_login = _without_password(self._proxy_for(request.url))
+        headers = CIMultiDict(request.headers.multi_items())
+        if request.url.scheme == "http":  # no tunnel: the proxy reads the request itself
+            headers.update(proxy_login)
         with _as_httpx():
-            response = await self._session.request(
+            async with self._session.request(
                 request.method,
                 URL(str(request.url), encoded=True),
-                headers=CIMultiDict(request.headers.multi_items()),
+                headers=headers,
                 data=await request.aread() or None,
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(
                     connect=times.get("connect"), sock_read=times.get("read")
                 ),
-                proxy=self._proxy_for(request.url),
-            )
+                proxy=proxy,
+                proxy_headers=proxy_login,
+            ) as response:
+                content = await response.read()
         return httpx.Response(
-            response.status,
-            headers=response.raw_headers,
-            stream=_Body(response),
-            request=request,
-            extensions={"http_version": b"HTTP/1.1"},
+            response.status, headers=response.raw_headers, content=content, request=request
         )
 
     async def aclose(self) -> None:
         await self._session.close()
 
 
-class _Body(AiohttpResponseStream):
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        with _as_httpx():
-            async for chunk in super().__aiter__():
-                yield chunk
+def _without_password(proxy: str | None) -> tuple[str | None, dict[str, str]]:
+    """A proxy's URL as it may be printed (aiohttp's errors do), and the header for its login."""
+    url = httpx.URL(proxy) if proxy else None
+    if url is None or not url.userinfo:
+        return proxy, {}
+    login = b64encode(f"{url.username}:{url.password}".encode()).decode()
+    plain = str(url.copy_with(username=None, password=None))
+    return plain, {"Proxy-Authorization": f"Basic {login}"}
 
 
 @contextmanager

@@ -131,6 +131,8 @@ def date_of(headers: Mapping[str, str]) -> datetime | None:
 def retry_after_of(headers: Mapping[str, str]) -> float | None:
     """Seconds to wait from a `Retry-After` in either form (RFC 9110 section 10.2.3)."""
     text = (headers.get("retry-after") or "").strip()
+    if not text:
+        return None
     if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text):
         return float(text)
     until = _http_date(text)
@@ -176,10 +178,10 @@ def _mended(content: bytes) -> Iterator[Any]:
 
 def _says_no(data: Any) -> bool:
     """Whether a 200 is a refusal; one that tells the state of a job is an answer all the same."""
-    if not isinstance(data, dict) or JobStatus.read(data.get("status")) is not JobStatus.UNKNOWN:
-        return False
-    flag = data.get("is_success")
-    return flag is False or (isinstance(flag, str) and flag.strip().lower() == "false")
+    flag = data.get("is_success") if isinstance(data, dict) else None
+    if flag is False or (isinstance(flag, str) and flag.strip().lower() == "false"):
+        return JobStatus.read(data.get("status")) is JobStatus.UNKNOWN
+    return False
 
 
 def _refusal(

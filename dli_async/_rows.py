@@ -57,6 +57,18 @@ class JobProgress(AnswerModel):
     sub_jobs: Annotated[tuple[SubJob, ...] | None, WrapValidator(or_none)] = None
     message: Text = None
 
+    @property
+    def share_done(self) -> float:
+        """How much of the job is done, from 0 to 1, in a way that never falls.
+
+        The service tells the share of the current sub-job and its number, but not how many there
+        will be; so each gets half of what is left.
+        """
+        if self.status is JobStatus.FINISHED:
+            return 1.0
+        left = 0.5 ** (self.sub_job_id or 0)
+        return 1 - left * (1 - min(1.0, max(0.0, self.progress or 0.0)) / 2)
+
 
 class DatabaseRow(AnswerModel):
     """One database (dli_02_0029)."""

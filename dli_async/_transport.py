@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable
+from contextlib import aclosing
+from functools import cache
 from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
 from urllib.request import (  # type: ignore[attr-defined] # one is not in typeshed
     getproxies_environment,
     proxy_bypass_environment,
@@ -123,10 +126,15 @@ async def open_transport(
         proxy: for all requests; None leaves it to the environment, if `trust_env`.
     """
 
-    def proxy_for(url: httpx.URL) -> str | None:
+    @cache  # reading the environment costs as much as a request
+    def proxy_of(server: str) -> str | None:
+        url = httpx.URL(server)
         if _is_metadata(url.host):  # the metadata service answers this machine alone
             return None
         return proxy or (environment_proxy(url) if trust_env else None)
+
+    def proxy_for(url: httpx.URL) -> str | None:
+        return proxy_of(f"{url.scheme}://{url.netloc.decode()}")
 
     if sniffio.current_async_library() == "trio":
         return await anyio.to_thread.run_sync(
@@ -159,6 +167,59 @@ def never_left(error: Exception) -> bool:
 
         return isinstance(cause, NEVER_LEFT)
     return isinstance(error, _NEVER_LEFT)
+
+
+class Wire:
+    """Sends requests over a transport, each with its login.
+
+    That is all of `httpx.AsyncClient` that is needed here. The rest of it (cookies, redirects,
+    merging of URLs and headers) would have to be switched off, and costs a third of a request.
+
+    Args:
+        timeout: of those requests that have none of their own.
+    """
+
+    def __init__(self, transport: httpx.AsyncBaseTransport, timeout: httpx.Timeout) -> None:
+        self.transport = transport
+        self.is_closed = False
+        self._timeout = timeout.as_dict()
+
+    async def __aenter__(self) -> Self:
+        await self.transport.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.is_closed = True
+        await self.transport.__aexit__(kind, error, traceback)
+
+    async def send(self, request: httpx.Request, auth: httpx.Auth | None = None) -> httpx.Response:
+        """Sends a request as often as its login asks for, and reads the last answer."""
+        if auth is None:
+            return await self._exchange(request)
+        async with aclosing(auth.async_auth_flow(request)) as flow:
+            request = await anext(flow)
+            while True:
+                response = await self._exchange(request)
+                try:
+                    request = await flow.asend(response)
+                except StopAsyncIteration:
+                    return response
+
+    async def _exchange(self, request: httpx.Request) -> httpx.Response:
+        request.extensions.setdefault("timeout", self._timeout)
+        response = await self.transport.handle_async_request(request)
+        response.request = request
+        try:
+            await response.aread()
+        except BaseException:
+            await response.aclose()
+            raise
+        return response
 
 
 class _HttpxTransports(httpx.AsyncBaseTransport):

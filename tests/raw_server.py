@@ -7,6 +7,7 @@ import ssl
 import struct
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
@@ -35,7 +36,7 @@ def answer(body: str = '{"is_success": true}', status: str = "200 OK", *headers:
 
 @dataclass
 class RawServer:
-    """Answers each request with what `respond` returns; `RESET` and `DROP` end the connection.
+    """Answers each request with what `respond` returns; `RESET` or `DROP` at its end hangs up.
 
     Attributes:
         requests: all of them, in order of arrival.
@@ -70,7 +71,8 @@ class RawServer:
         self._listener.close()
         with self._lock:
             for connection in self._sockets:
-                connection.shutdown(socket.SHUT_RDWR)
+                with suppress(OSError):  # it has ended by itself meanwhile
+                    connection.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
             thread.join(10)
 
@@ -114,12 +116,12 @@ class RawServer:
                     with self._lock:
                         self.requests.append(seen)
                     reply = self.respond(seen)
-                    if reply == RESET:
+                    if reply.endswith(RESET):
                         linger = struct.pack("ii", 1, 0)
                         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-                    if reply in (RESET, DROP):
+                    connection.sendall(reply.removesuffix(RESET).removesuffix(DROP))
+                    if reply.endswith((RESET, DROP)):
                         break
-                    connection.sendall(reply)
         except OSError:
             pass
         finally:

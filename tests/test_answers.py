@@ -349,10 +349,7 @@ def test_retry_after_is_read_in_both_forms(value: str, seconds: float | None) ->
     headers = {"retry-after": value, "date": format_datetime(NOW, usegmt=True)}
     assert retry_after_of(headers) == seconds
     if seconds is not None:
-        assert (
-            refusal(429, {}, Retry_After=value, Date=headers["date"]).retry_after
-            == seconds
-        )
+        assert refusal(429, {}, Retry_After=value, Date=headers["date"]).retry_after == seconds
 
 
 def test_a_date_without_the_servers_clock_is_compared_with_ours() -> None:

@@ -23,15 +23,10 @@ from dli_async import (
     ExportMode,
     ExportResult,
     InvalidExport,
-    JobDetail,
-    JobProgress,
     JobRow,
     JobStatus,
-    QueueRow,
     StatusReport,
-    TableDescription,
     TableExport,
-    TableRow,
 )
 from dli_async._lenient import find_code
 
@@ -347,56 +342,6 @@ def test_moments_are_always_aware() -> None:
     report = StatusReport.model_validate(SAMPLE | {"start_time": "2026-01-01T00:00:00"})
     assert report.start_time == datetime(2026, 1, 1, tzinfo=UTC)
     assert StatusReport.model_validate(SAMPLE | {"start_time": 0}).start_time is None
-
-
-def test_string_booleans_are_understood_in_rows() -> None:
-    """`"true"` is as good as true, and a word that is neither is None."""
-    for given_flag, flag in [("true", True), ("FALSE", False), (True, True), ("maybe", None)]:
-        row = JobRow.model_validate(SAMPLE | {"with_column_header": given_flag})
-        assert row.with_column_header is flag
-
-
-def test_the_other_answers_are_read_leniently_too() -> None:
-    """Details, progress, tables and queues read their samples, and live without options."""
-    assert (
-        JobDetail.model_validate({"job_id": "1", "data_path": "obs://a/b"}).data_path == "obs://a/b"
-    )
-    progress = JobProgress.model_validate(
-        {
-            "job_id": "1",
-            "status": "RUNNING",
-            "progress": "0.5",
-            "sub_jobs": [{"id": 1, "num_tasks": 2}],
-        }
-    )
-    assert progress.progress == 0.5
-    assert progress.sub_jobs is not None
-    assert progress.sub_jobs[0].num_tasks == 2
-    assert JobProgress.model_validate({"job_id": "1", "sub_jobs": "none"}).sub_jobs is None
-    table = TableRow.model_validate({"database_name": "d", "table_name": "t", "table_size": "big"})
-    assert table.table_size is None
-    described = TableDescription.model_validate(
-        {"database_name": "d", "table_name": "t", "columns": [{"column_name": "c", "type": "int"}]}
-    )
-    assert described.columns[0].type == "int"
-
-
-@pytest.mark.parametrize(
-    "row",
-    [
-        {"queue_name": "q", "queue_type": "sql", "cu_count": 16, "charging_mode": 1},
-        {"queueName": "q", "queueType": "sql", "cuCount": 16, "chargingMode": 1},
-    ],
-)
-def test_a_queue_is_read_in_either_spelling(row: dict[str, Any]) -> None:
-    """The list writes snake_case, the single queue camelCase."""
-    queue = QueueRow.model_validate(row)
-    assert (queue.queue_name, queue.queue_type, queue.cu_count, queue.charging_mode) == (
-        "q",
-        "sql",
-        16,
-        1,
-    )
 
 
 def test_a_result_says_what_report_and_spec_say() -> None:

@@ -23,7 +23,13 @@ from dli_async import (
     ServerError,
     SubmitPolicy,
 )
-from dli_async._policies import is_transient, never_carried_out
+from dli_async._policies import (
+    AsyncRetrying,
+    RetryCallState,
+    asked_delay,
+    is_transient,
+    never_carried_out,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -157,6 +163,18 @@ async def test_an_absurd_retry_after_does_not_outlast_the_patience() -> None:
     """A poll is never put off for longer than looks may keep failing."""
     waits = await polled(PollPolicy(give_up_after=60), [Report(False, 1e9), Report(True)])
     assert round(waits[0]) == 60
+
+
+def test_another_loop_gets_the_same_waits() -> None:
+    """The wait after a look can be asked for by whoever looks for many jobs at once."""
+    policy = PollPolicy(wait_jitter=0)
+    assert [policy.delay(looks, Report(False)) for looks in (1, 2, 3, 50)] == [1, 1.5, 2.25, 15]
+    assert policy.delay(1, Report(False, retry_after=40)) == 40
+
+
+def test_before_the_first_answer_nothing_was_asked_for() -> None:
+    """A loop that has seen nothing knows of no `Retry-After`."""
+    assert asked_delay(RetryCallState(AsyncRetrying(), None, (), {})) == 0.0
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+from functools import partial
 
 import anyio
 import anyio.lowlevel
@@ -122,7 +123,7 @@ async def test_draining_waits_for_all_even_when_it_is_cancelled() -> None:
     tasks, first, second = OwnedTasks(), Job(), Job()
     async with anyio.create_task_group() as group:
         for job in (first, second):
-            group.start_soon(lambda job=job: tasks.run(job, may_stop=False))
+            group.start_soon(partial(tasks.run, job, may_stop=False))
             await job.begun.wait()
         with anyio.CancelScope() as scope:
             scope.cancel()
@@ -222,7 +223,7 @@ def test_no_task_is_left_on_trio() -> None:
         before = trio.lowlevel.current_statistics().tasks_living
         with trio.CancelScope() as scope:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(lambda: tasks.run(job, may_stop=False))
+                nursery.start_soon(partial(tasks.run, job, may_stop=False))
                 await job.begun.wait()
                 scope.cancel()
         job.go_on.set()

@@ -23,10 +23,10 @@ from .._policies import PollPolicy
 from ._failures import Exit, one_line
 from ._output import Output
 from ._run import run
-from ._serve import require_emulator
+from ._serve import require
 from ._summary import DemoExport, name_of, report
 from ._verify import BadExport, Found, read_back
-from .progress import Board, open_board, share_done
+from .progress import Board, open_board
 
 if TYPE_CHECKING:
     from ..emulator import DuckEngine
@@ -55,7 +55,7 @@ def demo(output: Output, options: DemoOptions) -> Exit:
 
 
 async def _demo(output: Output, options: DemoOptions) -> Exit:
-    require_emulator()
+    require("emulator")
     from ..emulator import PROJECT_ID, TOKEN, DuckEngine, Emulator, ObsStore
     from ..emulator.server import running
 
@@ -79,22 +79,22 @@ async def _demo(output: Output, options: DemoOptions) -> Exit:
             trust_env=False,  # a proxy cannot reach the loopback address
         ) as client,
     ):
-        root = _fresh_path(engine)
-        specs = [spec async for spec in _plan(client, root)]
+        root = fresh_path(engine)
+        specs = [spec async for spec in plan(client, root)]
         output.note(f"exporting {len(specs)} tables through {url} to {engine.obs.folder(root)}")
         with open_board(output.err) as board:
             exports = await _Exporter(client, engine, board).export_all(specs, options.max_running)
     return report(output, exports, engine.obs.folder(root), anyio.current_time() - started)
 
 
-def _fresh_path(engine: DuckEngine) -> str:
+def fresh_path(engine: DuckEngine) -> str:
     """A folder of the demo's own, so that it can run again and again."""
     stamp = time.strftime("obs://demo/%Y%m%d-%H%M%S")
     names = (stamp if number == 1 else f"{stamp}-{number}" for number in count(1))
     return next(name for name in names if not engine.obs.exists(name))
 
 
-async def _plan(client: DliClient, root: str) -> AsyncIterator[TableExport]:
+async def plan(client: DliClient, root: str) -> AsyncIterator[TableExport]:
     """An export of each table that can be exported, in all shapes in turn."""
     number = 0
     async for database in client.databases():
@@ -161,7 +161,7 @@ class _Exporter:
         if report.status is JobStatus.RUNNING:
             # Progress is a best effort of the service, the export does not depend on it.
             with suppress(DliError):
-                share = share_done(await job.progress())
+                share = (await job.progress()).share_done
         self._board.move(name_of(spec), share, str(report.status))
 
     def _check(self, spec: TableExport, result: ExportResult) -> Found:

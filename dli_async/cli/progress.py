@@ -56,16 +56,6 @@ class Follower:
             self._output.note(text)
 
 
-def share_done(progress: JobProgress) -> float:
-    """How much of a job is done, from 0 to 1, in a way that never falls.
-
-    The service tells the share of the current sub-job and its number, but not how many there will
-    be; so each gets half of what is left.
-    """
-    left = 0.5 ** (progress.sub_job_id or 0)
-    return 1 - left * (1 - min(1.0, max(0.0, progress.progress or 0.0)) / 2)
-
-
 class Board(Protocol):
     """Shows many exports at the same time."""
 

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from dli_async import JobProgress, StatusReport
 from dli_async.cli._output import Output
-from dli_async.cli.progress import following, open_board, share_done
+from dli_async.cli.progress import following, open_board
 
 
 def _console(terminal: bool) -> tuple[Console, io.StringIO]:
@@ -68,7 +68,7 @@ def test_progress_never_falls() -> None:
     """The service tells the share of the current sub-job; what is shown only grows."""
     told = [(None, None), (0, 0.0), (0, 0.95), (1, 0.0), (1, 0.9), (2, 0.1), (2, 1.0)]
     shares = [
-        share_done(JobProgress(job_id="j", sub_job_id=sub_job, progress=share))
+        JobProgress(job_id="j", sub_job_id=sub_job, progress=share).share_done
         for sub_job, share in told
     ]
     assert shares == sorted(shares)
