@@ -377,9 +377,14 @@ async def test_no_specs_is_a_run_too(client: DliClient) -> None:
 async def test_a_refused_login_ends_the_run() -> None:
     """What is refused for one export is refused for all: it is raised, not repeated by each."""
     service = Service(submit=refused(401, "APIGW.0301", "verify aksk signature fail"))
+    seen: list[ExportOutcome] = []
+
+    async def run(client: DliClient) -> None:
+        async with client.export_many(specs(100), max_running=4) as outcomes:
+            seen.extend([outcome async for outcome in outcomes])
+
     async with service.client() as client:
         with pytest.raises(AuthenticationError):
-            async with client.export_many(specs(100), max_running=4) as outcomes:
-                async for outcome in outcomes:
-                    pytest.fail(f"an outcome for {outcome.spec}")
+            await run(client)
+    assert seen == []
     assert service.count("submit") <= 4

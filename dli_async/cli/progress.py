@@ -18,7 +18,6 @@ from rich.progress import (
 )
 
 from .._models import JobStatus, StatusReport
-from .._rows import JobProgress
 from ._output import Output
 
 
