@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-_PACKAGES = {"cli": ("typer", "rich", "yaml"), "emulator": ("duckdb", "uvicorn")}
-_PURPOSES = {"cli": "the command line", "emulator": "the emulator"}
+_PACKAGES = {
+    "cli": ("typer", "rich", "yaml"),
+    "emulator": ("duckdb", "uvicorn"),
+    "fastapi": ("fastapi", "sse_starlette", "uvicorn"),
+}
+_PURPOSES = {"cli": "the command line", "emulator": "the emulator", "fastapi": "the web page"}
 
 
 def need_extra(extra: str) -> str | None:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from . import _serve
+from . import _serve, _web
 from . import demo as _demo
 from ._options import Json
 from ._output import Output
@@ -38,6 +38,13 @@ def demo(
     ] = 32,
     launch: Launch = 0.5,
     run: RunTime = 1.5,
+    web: Annotated[
+        bool, typer.Option("--web", help="Start the exports through a web backend with a page.")
+    ] = False,
+    port: Annotated[
+        int,
+        typer.Option(min=0, max=65_535, help="With --web: port of the page; 0 takes a free one."),
+    ] = 0,
     json: Json = False,
 ) -> int:
     """Try it: export all sample tables, offline.
@@ -48,12 +55,18 @@ def demo(
 
     Exit code: 0 if all files hold what the tables hold, else 1.
 
+    With --web, a FastAPI application on another free port starts the exports, and its page shows
+    them live. Its URL is printed; Ctrl-C or SIGTERM stops it, with exit code 0.
+
     \b
-    Example: dli-async demo --obs-dir /tmp/obs --slots 4
+    Examples: dli-async demo --obs-dir /tmp/obs --slots 4
+              dli-async demo --web --run 10
     """
     options = _demo.DemoOptions(
         obs_dir=obs_dir, slots=slots, max_running=max_running, launch=launch, run=run
     )
+    if web:
+        return _web.serve(Output(json), options, port)
     return _demo.demo(Output(json), options)
 
 

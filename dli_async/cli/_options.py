@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -94,8 +94,8 @@ class Connection:
     project_id: str | None
     token: str | None
 
-    def client(self) -> DliClient:
-        """A client, not yet open.
+    def client(self, **options: Any) -> DliClient:
+        """A client, not yet open; `options` are those of `DliClient`.
 
         Raises:
             ConfigurationError: a value breaks a rule, or no endpoint is known.
@@ -110,6 +110,7 @@ class Connection:
             region=self.region,
             project_id=self.project_id,
             auth=None if self.token is None else StaticToken(self.token),
+            **options,
         )
 
     def token_source(self) -> str | None:

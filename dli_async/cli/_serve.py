@@ -29,7 +29,7 @@ def serve(
     """Serves an emulator until SIGINT or SIGTERM."""
 
     def call() -> Exit:
-        require_emulator()
+        require("emulator")
         from ..emulator import Emulator
         from ..emulator.server import run_server
 
@@ -52,10 +52,11 @@ def serve(
     return guarded(output, call)
 
 
-def require_emulator() -> None:
-    """Raises `ConfigurationError` if the packages of the extra `emulator` are missing."""
-    if hint := need_extra("emulator"):
-        raise ConfigurationError(hint)
+def require(*extras: str) -> None:
+    """Raises `ConfigurationError` if packages of an extra are missing."""
+    for extra in extras:
+        if hint := need_extra(extra):
+            raise ConfigurationError(hint)
 
 
 def _announce(output: Output, url: str, host: str, obs_dir: Path) -> None:

@@ -1,6 +1,6 @@
 """The command line as a whole: its options, its commands, its usage errors.
 
-The commands themselves are in `_local.py` and `_service.py`.
+The commands themselves are in `_local.py`, `_service.py` and `_many.py`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from . import _local, _service
+from . import _local, _many, _service
 from ._failures import Exit, one_line
 
 # typer brings its own click since 0.2x, so the base of usage errors is found through one of them.
@@ -81,6 +81,7 @@ def dli_async(
     dli-async demo                                      try it: no account needed
     dli-async export sales.orders obs://bucket/orders   one table to one folder
     dli-async wait JOB_ID                               go on waiting
+    dli-async bulk --database sales --to 'obs://bucket/{date}/{database}/{table}'
 
     Settings, first found wins: the option; DLI_ENDPOINT, DLI_REGION, DLI_PROJECT_ID, DLI_TOKEN;
     the variables and files of the vendor's SDK, such as HUAWEICLOUD_SDK_AK and _SK.
@@ -92,7 +93,7 @@ def dli_async(
       1    the job failed or was cancelled
       2    wrong usage, an export that breaks a rule, or a wrong setting
       3    timed out: the job runs on, `dli-async wait JOB_ID` resumes
-      4    the service, the network or the login said no
+      4    the service, the network, the login or the journal said no
       5    in doubt whether the export was accepted: `dli-async wait TOKEN` looks again
       130  interrupted: the job runs on, `dli-async wait` resumes
     """
@@ -114,5 +115,7 @@ for _command in (
     _service.jobs,
     _service.tables,
     _service.whoami,
+    _many.bulk,
+    _many.runs,
 ):
     app.command()(_command)

@@ -63,8 +63,8 @@ def test_demo_can_run_twice_and_tells_what_failed(
             if spec.table_name in ("flags", "regions", "stores"):
                 yield spec
 
-    plan = demo_module._plan
-    monkeypatch.setattr(demo_module, "_plan", plan_few)
+    plan = demo_module.plan
+    monkeypatch.setattr(demo_module, "plan", plan_few)
     monkeypatch.setattr(demo_module, "read_back", read)
     result = Cli()("demo", "--max-running", "40", *QUICK)
     assert result.exit_code == 1

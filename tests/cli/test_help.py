@@ -21,8 +21,9 @@ from .conftest import Cli, error_line
 
 COMMANDS = {
     *("demo", "emulator", "export", "status", "wait", "cancel", "jobs", "tables", "whoami"),
+    *("bulk", "runs"),
 }
-OF_THE_SERVICE = COMMANDS - {"demo", "emulator"}
+OF_THE_SERVICE = COMMANDS - {"demo", "emulator", "runs"}
 
 
 def _commands() -> dict[str, Any]:
@@ -67,7 +68,7 @@ def test_times_are_given_with_their_unit() -> None:
     """Every option that takes seconds says so."""
     named = ("timeout", "launch", "run")
     timed = [p for c in _commands().values() for p in c.params if p.name in named]
-    assert len(timed) == 7
+    assert len(timed) == 8
     assert all(parameter.metavar == "SECONDS" for parameter in timed)
 
 

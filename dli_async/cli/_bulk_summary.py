@@ -1,0 +1,149 @@
+"""What a bulk run tells: its plan before, its summary after, and what an interrupt leaves."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Group, RenderableType
+
+from .._job import ExportJob
+from ..bulk import ExportOutcome
+from ._bulk_progress import End, Tally, span_text
+from ._failures import Exit, Failure
+from ._output import Output, cell, fields_text, plain_table
+from ._plan import Plan
+
+# The worst comes first. An export in doubt needs a look, one that timed out only more time.
+_CODES = (
+    (End.FAILED, Exit.JOB_FAILED),
+    (End.CANCELLED, Exit.JOB_FAILED),
+    (End.IN_DOUBT, Exit.IN_DOUBT),
+    (End.TIMED_OUT, Exit.TIMED_OUT),
+)
+_PLAN_COLUMNS = ("table", "format", "mode", "queue", "data_path", "state")
+
+
+def show_plan(output: Output, plan: Plan) -> Exit:
+    """Prints what would be exported."""
+    exports = [
+        {**spec.body(), "queue_name": spec.queue_name, "state": plan.known.get(spec.data_path)}
+        for spec in plan.specs
+    ]
+    table = plain_table(*_PLAN_COLUMNS)
+    for spec, export in zip(plan.specs, exports, strict=True):
+        words = [spec.data_type, spec.compress, "header" if spec.with_column_header else "none"]
+        table.add_row(
+            f"{spec.database_name}.{spec.table_name}",
+            " ".join(word for word in words if word != "none"),
+            spec.export_mode,
+            cell(spec.queue_name),
+            spec.data_path,
+            export["state"] or "new",
+        )
+    again = ", goes on with the run of that day" if plan.resumes else ""
+    totals = f"{len(exports):,} exports, date {plan.date}{again}; dry run, nothing was submitted"
+    document = {"date": plan.date, "resumes": plan.resumes, "exports": exports}
+    output.result(document, Group(table, "", totals))
+    return Exit.FINISHED
+
+
+def report(
+    output: Output,
+    plan: Plan,
+    outcomes: Sequence[ExportOutcome],
+    tally: Tally,
+    journal: Path | None,
+) -> Exit:
+    """Prints the summary; returns the exit code."""
+    totals = {
+        **{end.name.lower(): tally.ends[end] for end in End},
+        "resumed": tally.resumed,
+        "rows": tally.rows,
+        "input_size": tally.size,
+        "seconds": round(tally.seconds, 3),
+        "date": plan.date,
+        "journal": journal,
+    }
+    documents = [_document(outcome) for outcome in outcomes]
+    output.result({**totals, "exports": documents}, _summary(outcomes, tally, journal))
+    code = next((code for end, code in _CODES if tally.ends[end]), Exit.FINISHED)
+    unhappy = tally.ended - tally.ends[End.FINISHED]
+    if unhappy:
+        output.note(f"dli-async: error: {unhappy} of {tally.ended} exports did not finish")
+    return code
+
+
+def _summary(
+    outcomes: Sequence[ExportOutcome], tally: Tally, journal: Path | None
+) -> RenderableType:
+    totals = fields_text(
+        {
+            "exports": tally.counts(),
+            "known before": f"{tally.resumed:,}" if tally.resumed else None,
+            "amounts": tally.amounts(),
+            "time": f"{span_text(tally.seconds)}, {tally.pace()}",
+            "journal": journal,
+        }
+    )
+    unhappy = [outcome for outcome in outcomes if not outcome.ok]
+    if not unhappy:
+        return totals
+    table = plain_table("table", "end", "job_id", "why")
+    for outcome in unhappy:
+        name = f"{outcome.spec.database_name}.{outcome.spec.table_name}"
+        table.add_row(name, End.of(outcome), cell(outcome.job_id), cell(outcome.error))
+    return Group(table, "", totals)
+
+
+def _document(outcome: ExportOutcome) -> dict[str, Any]:
+    result, error = outcome.result, outcome.error
+    return {
+        **outcome.spec.body(),
+        "data_path": result.data_path if result else outcome.spec.data_path,
+        "end": End.of(outcome).name.lower(),
+        "job_id": outcome.job_id,
+        "row_count": result.row_count if result else None,
+        "input_size": result.input_size if result else None,
+        "started_at": result.started_at if result else None,
+        "duration": result.duration if result else None,
+        "attempts": outcome.attempts,
+        "resumed": outcome.resumed,
+        "error": {"type": type(error).__name__, "message": str(error)} if error else None,
+    }
+
+
+def left_behind(output: Output, jobs: Sequence[ExportJob], journal: Path | None) -> str:
+    """What a run that stopped early leaves at the service, and how to go on, in one line.
+
+    Without a journal each job gets a line on stderr before.
+    """
+    if journal is None:
+        for job in jobs:
+            fate = "runs on" if job.job_id else "may have been accepted"
+            wait = f"dli-async wait {shlex.quote(job.job_id or job.token)}"
+            output.note(f"{job.spec}: {fate}: {wait}")
+    count = f"{len(jobs):,} exports are under way" if jobs else "no export is under way"
+    if journal is not None:
+        hint = f"resume with the same command line, which goes on with journal {journal}"
+    elif jobs:
+        hint = "they are listed above; the same command line would export all tables again"
+    else:
+        hint = "there is no journal, so the same command line begins anew"
+    return f"{count}; {hint}"
+
+
+def interrupted(output: Output, jobs: Sequence[ExportJob], journal: Path | None) -> Failure:
+    """What an interrupt of a bulk run leaves behind."""
+    return Failure(
+        code=Exit.INTERRUPTED,
+        kind="Interrupted",
+        message=f"interrupted; {left_behind(output, jobs, journal)}",
+        details={"running": [_left(job) for job in jobs]},
+    )
+
+
+def _left(job: ExportJob) -> dict[str, Any]:
+    return {"job_id": job.job_id, "token": job.token, "spec": job.spec}

@@ -1,0 +1,67 @@
+"""`dli-async runs`: what a journal holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from rich.console import Group
+
+from .._journal import JournalReader
+from .._journal_entries import ExportState, JournalEntry
+from ._bulk_progress import size_text
+from ._failures import Exit
+from ._output import Output, cell, plain_table
+from ._run import run
+
+_COLUMNS = ("table", "state", "attempt", "job_id", "duration", "rows", "size", "error")
+
+
+def runs(output: Output, path: Path, states: Sequence[ExportState]) -> Exit:
+    """Lists the exports of a journal, which may be in use."""
+
+    async def work() -> Exit:
+        entries = await JournalReader(path).entries(states=states)
+        totals = _totals(entries)
+        exports = [entry.as_dict() for entry in entries]
+        output.result({"exports": exports, "totals": totals}, _text(entries, totals))
+        return Exit.FINISHED
+
+    return run(output, work)
+
+
+def _totals(entries: Sequence[JournalEntry]) -> dict[str, Any]:
+    counts = {str(state): 0 for state in ExportState}
+    for entry in entries:
+        counts[entry.state] += 1
+    return {
+        "exports": len(entries),
+        **counts,
+        "row_count": sum(entry.row_count or 0 for entry in entries),
+        "input_size": sum(entry.input_size or 0 for entry in entries),
+        "duration": round(sum(entry.duration or 0.0 for entry in entries), 3),
+        "created_at": min((entry.created_at for entry in entries), default=None),
+        "ended_at": max((entry.ended_at for entry in entries if entry.ended_at), default=None),
+    }
+
+
+def _text(entries: Sequence[JournalEntry], totals: dict[str, Any]) -> Group:
+    table = plain_table(*_COLUMNS)
+    for column in table.columns[4:7]:
+        column.justify = "right"
+    for entry in entries:
+        table.add_row(
+            f"{entry.database_name}.{entry.table_name}",
+            entry.state,
+            str(entry.attempt),
+            cell(entry.job_id),
+            cell(None if entry.duration is None else timedelta(seconds=entry.duration)),
+            "-" if entry.row_count is None else f"{entry.row_count:,}",
+            "-" if entry.input_size is None else size_text(entry.input_size),
+            cell(entry.error),
+        )
+    counts = ", ".join(f"{totals[state]:,} {state}" for state in ExportState if totals[state])
+    amounts = f"{totals['row_count']:,} rows, {size_text(totals['input_size'])}"
+    return Group(table, "", f"{len(entries):,} exports: {counts or 'none'}; {amounts}")
