@@ -80,14 +80,19 @@ Redact = Callable[[str], str]
 class Answer:
     """A usable answer: the JSON object, and what the headers tell.
 
-    `date` is the server's clock at the answer, `retry_after` is in seconds.
+    `retry_after` is in seconds.
     """
 
     status_code: int
     data: dict[str, Any]
     request_id: str | None
-    date: datetime | None
     retry_after: float | None
+    date_header: str | None
+
+    @property
+    def date(self) -> datetime | None:
+        """The server's clock at the answer."""
+        return _http_date(self.date_header)
 
 
 def read_answer(
@@ -114,7 +119,7 @@ def read_answer(
             request_id=request_id_of(headers),
         )
     return Answer(
-        status_code, data, request_id_of(headers), date_of(headers), retry_after_of(headers)
+        status_code, data, request_id_of(headers), retry_after_of(headers), headers.get("date")
     )
 
 

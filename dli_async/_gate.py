@@ -158,10 +158,10 @@ class Gate:
 
     async def _wait(self, ticket: _Ticket) -> None:
         # One of those who wait watches the clock for all; no task of its own is needed.
-        until = math.inf
         if self._timer is ticket:
-            until = self._opens_at(anyio.current_time())
-        with anyio.CancelScope(deadline=until):
+            with anyio.CancelScope(deadline=self._opens_at(anyio.current_time())):
+                await ticket.woken.wait()
+        else:
             await ticket.woken.wait()
         if not ticket.granted:
             ticket.woken = anyio.Event()

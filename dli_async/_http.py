@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from importlib.metadata import version
 from typing import Any
 from urllib.parse import quote
@@ -71,7 +71,8 @@ def _word(value: str | int | bool) -> str:
 def make_client(transport: httpx.AsyncBaseTransport, request_timeout: float) -> Wire:
     """What sends the requests, with the limits that the transport itself heeds."""
     connect = min(_CONNECT_LIMIT, request_timeout * 0.9)
-    return Wire(transport, httpx.Timeout(request_timeout, connect=connect, pool=None))
+    # The rest is bounded as a whole, and nobody need wind up a clock for every read.
+    return Wire(transport, httpx.Timeout(None, connect=connect))
 
 
 class Http:
@@ -98,6 +99,8 @@ class Http:
     ) -> None:
         self._client = client
         self._endpoint = endpoint
+        # Submits all go to one URL, and parsing it takes as long as hashing.
+        self._url = lru_cache(maxsize=64)(httpx.URL)
         self._auth = auth
         self._gate = gate
         self._tasks = tasks
@@ -178,7 +181,7 @@ class Http:
     async def _send(self, call: Call) -> tuple[int, httpx.Headers, bytes]:
         request = httpx.Request(
             call.method,
-            self._endpoint + call.target(),
+            self._url(self._endpoint + call.target()),
             headers=_HEADERS,
             content=None if call.body is None else to_json(call.body),
         )

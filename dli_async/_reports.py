@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any
+from weakref import WeakMethod
 
 import anyio
 
@@ -22,14 +23,15 @@ class Reports:
     """The latest report of a job, and who waits for the next.
 
     Args:
-        on_change: called with a report and the one before whenever the state changed.
+        on_change: a method, called with a report and the one before whenever the state changed.
     """
 
     __slots__ = ("_led", "_news", "_on_change", "latest")
 
     def __init__(self, on_change: Callable[[StatusReport, StatusReport | None], None]) -> None:
         self.latest: StatusReport | None = None
-        self._on_change = on_change
+        # Its owner holds the reports: a circle would leave each job to the garbage collector.
+        self._on_change = WeakMethod(on_change)
         self._news: anyio.Event | None = None
         self._led = False
 
@@ -43,8 +45,9 @@ class Reports:
         if self.ended:
             return
         before, self.latest = self.latest, report
-        if before is None or report.raw_status != before.raw_status:
-            self._on_change(report, before)
+        on_change = self._on_change()
+        if on_change and (before is None or report.raw_status != before.raw_status):
+            on_change(report, before)
         self._spread()
 
     async def wait_for_end(self, look: Look, on_report: OnReport | None) -> None:

@@ -109,7 +109,7 @@ class OwnedTasks:
             # The callback is in no task, by which the library would be known to `ended`.
             context = contextvars.copy_context()
             context.run(sniffio.current_async_library_cvar.set, "asyncio")
-            work.task = asyncio.create_task(work.run(func))
+            work.task = asyncio.create_task(work.run(func), context=context)
             work.task.add_done_callback(partial(self._end, work), context=context)
 
     def _end(self, work: _Work[Any], _: object = None) -> None:

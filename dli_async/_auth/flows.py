@@ -133,8 +133,8 @@ class ScopedAuth(httpx.Auth):
 
     def _apply(self, request: httpx.Request) -> None:
         project = self._known_project()
-        if self._send and project:
-            request.headers.setdefault("X-Project-Id", project)
+        if self._send and project and "X-Project-Id" not in request.headers:
+            request.headers["X-Project-Id"] = project
 
     async def _drive(self, calls: AsyncGenerator[Call, Answer]) -> None:
         async with aclosing(calls):

@@ -44,20 +44,28 @@ def sign_request(
         now: epoch seconds.
         derived_region: signs with a key derived for that region; None means it does not.
     """
-    headers = request.headers
+    given = dict(request.headers.items())
+    added = signing.content_hash_header(given.get("content-type"))
     if keys.security_token:
-        headers["X-Security-Token"] = keys.security_token
-    if signing.DATE_HEADER not in headers or "Authorization" in headers:
+        added["X-Security-Token"] = keys.security_token
+    if signing.DATE_HEADER.lower() not in given or "authorization" in given:
         date = time.strftime(signing.SIGNED_DATE_FORMAT, time.gmtime(now))
-        headers[signing.DATE_HEADER] = date
-    headers.update(signing.content_hash_header(headers.get("Content-Type")))
+        added[signing.DATE_HEADER] = date
+    if len(given) < len(request.headers):
+        # Two lines on the wire and one in the signature would not be the same text.
+        added = given | added
+    for name, value in added.items():
+        request.headers[name] = value
+        given[name.lower()] = value
     _make_canonical(request)
-    headers["Authorization"] = _authorization(request, keys, derived_region)
+    request.headers["Authorization"] = _authorization(request, given, keys, derived_region)
 
 
-def _authorization(request: Request, keys: Keys, derived_region: str | None) -> str:
+def _authorization(
+    request: Request, given: dict[str, str], keys: Keys, derived_region: str | None
+) -> str:
     method, url, body = request.method, str(request.url), request.content
-    headers = [(name, value) for name, value in request.headers.items() if name not in _NOT_SIGNED]
+    headers = {name: value for name, value in given.items() if name not in _NOT_SIGNED}
     access_key, secret_key = keys.access_key, keys.secret_key
     if derived_region is None:
         return signing.sign(
@@ -79,7 +87,3 @@ def _make_canonical(request: Request) -> None:
     canonical = signing.canonical_query(query)
     if canonical != query or request.url.raw_path.endswith(b"?"):
         request.url = request.url.copy_with(query=canonical.encode() or None)
-    for name in request.headers:
-        if len(request.headers.get_list(name)) > 1:
-            # Two lines on the wire and one in the signature would not be the same text.
-            request.headers[name] = request.headers[name]

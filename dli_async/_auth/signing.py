@@ -193,7 +193,7 @@ def _canonical(method: str, url: str, signed: Mapping[str, str], body: bytes) ->
 
 
 def _canonical_path(path: str) -> str:
-    encoded = "/".join(percent_encode(segment) for segment in unquote(path).split("/"))
+    encoded = quote(unquote(path), safe="/~")
     return encoded if encoded.endswith("/") else f"{encoded}/"
 
 
