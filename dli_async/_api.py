@@ -62,7 +62,7 @@ class Api:
         `leave` is called when the request is about to leave, and then `settle`, exactly once, with
         what came of it.
         """
-        path = await self._path(spec.route)
+        path = await self.http.unsent(self._path(spec.route))
 
         def read(outcome: Answer | DliError) -> None:
             settle(outcome if isinstance(outcome, DliError) else _accepted(outcome))

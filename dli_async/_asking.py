@@ -172,8 +172,10 @@ class Asker:
         return answer
 
     def _note_list_failure(self, error: DliError) -> None:
+        if isinstance(error, AuthenticationError):
+            return
         if isinstance(error, ApiError) and not is_transient(error):
-            self._leave_list(math.inf, f"was refused ({error})")
+            self._leave_list(_BARREN_REST, f"was refused ({error})")
             raise NoList from error
         self._list_failures += 1
         if self._list_failures >= _LIST_FAILURES:

@@ -11,6 +11,9 @@ from ._errors import JobError, SubmitInDoubt
 if TYPE_CHECKING:
     from ._job import ExportJob
 
+# A service that lets go of jobs for months must not grow for ever; the log has all of them.
+MOST_DETACHED = 10_000
+
 _log = logging.getLogger("dli_async.submit")
 
 
@@ -53,6 +56,8 @@ def note_detached(job: ExportJob, level: int = logging.WARNING) -> None:
         job.context.detached.pop(job.submission, None)
         return
     job.context.detached[job.submission] = job
+    if len(job.context.detached) > MOST_DETACHED:
+        del job.context.detached[next(iter(job.context.detached))]
     where = f"runs on as job {job.job_id}" if job.job_id else "may have been accepted"
     name = job.spec or "the export"
     _log.log(level, "nobody awaits %s any more; it %s; token to resume: %s", name, where, job.token)

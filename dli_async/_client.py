@@ -237,7 +237,10 @@ class DliClient(Lists):
 
     @property
     def detached(self) -> list[ExportJob]:
-        """Jobs that were accepted, or are in doubt, and that nobody awaits any more."""
+        """Jobs that were accepted, or are in doubt, and that nobody awaits any more.
+
+        The latest 10,000; the log has told the token of each.
+        """
         return list(self.job_context.detached.values())
 
     async def export(

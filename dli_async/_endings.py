@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from ._errors import JobCancelled, JobFailed, JobTimeout, SubmitInDoubt
+from ._errors import ApiError, JobCancelled, JobFailed, JobTimeout, RequestError, SubmitInDoubt
 from ._models import CancelOutcome, ExportResult, JobStatus
 
 if TYPE_CHECKING:
@@ -41,12 +41,16 @@ async def end_wait(job: ExportJob, timeout: float, on_timeout: str) -> None:
         SubmitInDoubt: that POST's fate is unknown.
     """
     await job.submission.wait_in_flight()
+    if job.ended:
+        return
     fate = "still runs"
     if on_timeout == "cancel" and job.job_id is not None:
-        outcome = await job.cancel()
+        try:
+            fate = f"was to be cancelled: {await job.cancel()}"
+        except (ApiError, RequestError) as error:
+            fate = f"still runs, since it could not be cancelled ({error})"
         if job.report and job.report.status is JobStatus.FINISHED:
             return
-        fate = f"was to be cancelled: {outcome}"
     if job.job_id is None and job.spec is not None and job.in_doubt:
         raise SubmitInDoubt(
             f"{job.spec}: no more than {timeout:g} s were left to find out whether it was accepted",

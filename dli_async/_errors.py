@@ -29,11 +29,13 @@ from __future__ import annotations
 import copyreg
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from ._job import ExportJob
     from ._models import StatusReport, TableExport
+
+E = TypeVar("E", bound=Exception)
 
 
 class DliError(Exception):
@@ -265,3 +267,12 @@ class JobTimeout(JobError, TimeoutError):
 
 class JournalError(DliError):
     """Raised when the record of a bulk run cannot be written, read or locked."""
+
+
+def twin_of(error: E) -> E:
+    """The same error again, to be raised in another task: tracebacks and notes grow."""
+    twin = type(error).__new__(type(error), *error.args)
+    vars(twin).update(vars(error))
+    if hasattr(twin, "__notes__"):
+        twin.__notes__ = [*error.__notes__]
+    return twin

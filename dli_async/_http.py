@@ -6,11 +6,11 @@ Trying again stands above authentication, so that every try is signed anew.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from importlib.metadata import version
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import anyio
@@ -19,7 +19,15 @@ from pydantic_core import to_json
 
 from ._answers import Answer, read_answer
 from ._auth import ScopedAuth
-from ._errors import ClientClosed, DliError, RateLimited, RequestNotSent, ResponseLost
+from ._errors import (
+    ClientClosed,
+    DliError,
+    InvalidResponse,
+    RateLimited,
+    RequestNotSent,
+    ResponseLost,
+    ServerError,
+)
 from ._events import Emitter, RequestEvent, RetryEvent
 from ._gate import Gate
 from ._policies import RetryCallState, RetryPolicy, is_transient
@@ -27,6 +35,8 @@ from ._tasks import OwnedTasks
 from ._transport import TRANSPORT_ERRORS, Wire, never_left, stands_cancelling
 
 _log = logging.getLogger("dli_async.http")
+
+T = TypeVar("T")
 
 Params = Mapping[str, str | int | bool | None]
 Settle = Callable[[Answer | DliError], None]
@@ -131,7 +141,7 @@ class Http:
         `leave` is called when it has a slot. From then on it runs to its end whatever happens to
         the caller, and `settle` is called with its outcome, exactly once.
         """
-        await self._auth.prepare()
+        await self.unsent(self._auth.prepare())
         await self._gate.enter()
         leave()
         outcome: Answer | DliError = ResponseLost(f"{call.method} {call.path}: cut off")
@@ -149,8 +159,23 @@ class Http:
 
         await self._tasks.run(exchange, may_stop=False, ended=ended)
 
+    async def unsent(self, preparing: Awaitable[T]) -> T:
+        """Awaits what a POST needs before it can leave.
+
+        Raises:
+            RequestNotSent: that had trouble, which of a POST would mean that it is in doubt.
+        """
+        try:
+            return await preparing
+        except (ServerError, RateLimited, InvalidResponse) as error:
+            trouble = RequestNotSent(f"not sent: {error}")
+            trouble.retry_after = getattr(error, "retry_after", None)
+            raise trouble from error
+
     async def send_for_login(self, request: httpx.Request) -> httpx.Response:
         """Sends a request that a login needs for itself: no slot, no login, no repeats."""
+        if self._client.is_closed:
+            raise ClientClosed(f"{request.method} {request.url.path}: its client is closed")
         send = partial(self._client.send, request, auth=None)
         return await (send() if self._stands_cancelling else self._tasks.run(send, may_stop=True))
 

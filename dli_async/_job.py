@@ -20,7 +20,7 @@ from ._errors import (
 from ._events import EndEvent, StatusEvent
 from ._models import CancelOutcome, ExportResult, JobStatus, StatusReport, TableExport
 from ._policies import PollPolicy
-from ._polling import StatusSource, poll
+from ._polling import StatusSource, is_noise, poll
 from ._reports import OnReport, Reports, tell
 from ._rows import JobDetail, JobProgress
 from ._submission import Submission, SubmitRecord
@@ -81,7 +81,7 @@ class ExportJob:
         self.context = context
         self._source = status_source
         self._polling = polling or context.polling
-        self._reports = Reports(self._note_change)
+        self._reports = Reports()
         self._fresh = False
         self._export_id = export_id
         shared = context.registry.recall(export_id) or context.registry.recall(job_id)
@@ -94,7 +94,10 @@ class ExportJob:
             emit=context.emit,
             record=record,
         )
-        if shared is None:
+        if spec is None and shared is None:
+            # Attached by id: it belongs to no export of ours, and looks may find it.
+            self.submission.job_id = job_id
+        else:
             self.submission.resume(job_id, doubted_at)
 
     @classmethod
@@ -280,16 +283,26 @@ class ExportJob:
                 # A 400 means: look at the status. It may have ended, or the first answer was lost.
                 if error.status_code != 400:
                     raise
-                await self._look()
+                await self._look_through_noise()
             with anyio.move_on_after(timeout):
                 await self._wait(None)
         return cancel_outcome(self)
 
     async def _look(self) -> StatusReport:
-        source = self._source or self.context.api().status
-        report = await source(self._accepted_id())
-        self._reports.note(report)
+        job_id = self._accepted_id()
+        api = self.context.api()
+        # Only a client without a source of its own has a watch.
+        client_source = api.status if self.context.watch else self.context.status_source
+        report = await (self._source or client_source)(job_id)
+        self._reports.note(report, self._note_change)
         return report
+
+    async def _look_through_noise(self) -> None:
+        try:
+            await self._look()
+        except Exception as error:
+            if not is_noise(error):
+                raise
 
     def _accepted_id(self) -> str:
         if self.job_id is None:
@@ -304,7 +317,7 @@ class ExportJob:
             return self._poll(on_report)
 
         async def seen(report: StatusReport) -> None:
-            self._reports.note(report)
+            self._reports.note(report, self._note_change)
             await tell(on_report, report)
 
         return watch.wait(self._accepted_id(), seen, fresh=self._is_new)
@@ -318,7 +331,7 @@ class ExportJob:
             await poll(source, self._accepted_id(), self._polling, seen)
 
         with self.context.until_closed():
-            await self._reports.wait_for_end(look, on_report)
+            await self._reports.wait_for_end(look, on_report, self._note_change)
 
     @property
     def _is_new(self) -> bool:

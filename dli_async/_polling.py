@@ -19,6 +19,7 @@ from ._errors import (
     DliError,
     JobTimeout,
     NotFound,
+    twin_of,
 )
 from ._models import StatusReport
 from ._policies import PollPolicy, RetryCallState, is_transient
@@ -87,7 +88,7 @@ class _Patience:
         now = anyio.current_time()
         if isinstance(error, NotFound):
             return now - self._started < self._policy.missing_grace
-        if not is_transient(error) and not _is_network(error):
+        if not is_noise(error):
             return False
         if self._failing_since is None:
             self._failing_since = now
@@ -97,10 +98,11 @@ class _Patience:
         """What the last error means for the wait; None if it is not about looking."""
         error = self.last_error
         if isinstance(error, ApiError) and not is_transient(error):
-            error.job_id = job_id
-            error.add_note(f"while waiting for job {job_id}")
-            return error
-        if error is not None and (is_transient(error) or _is_network(error)):
+            fact = twin_of(error)
+            fact.job_id = job_id
+            fact.add_note(f"while waiting for job {job_id}")
+            return fact
+        if error is not None and (is_noise(error)):
             return JobTimeout(
                 f"looking at job {job_id} kept failing for {self._policy.give_up_after:g} s; "
                 f"the job may still run (last: {error})",
@@ -110,8 +112,11 @@ class _Patience:
         return None
 
 
-def _is_network(error: BaseException) -> bool:
-    return isinstance(error, TRANSPORT_ERRORS) and not isinstance(error, DliError)
+def is_noise(error: BaseException) -> bool:
+    """Whether a look failed in a way that may pass, be it through us or a user's own source."""
+    if isinstance(error, DliError):
+        return is_transient(error)
+    return isinstance(error, TRANSPORT_ERRORS)
 
 
 async def poll(
@@ -142,7 +147,7 @@ async def poll(
                 await seen(report)
     except Exception as error:
         end = patience.end(job_id, report) if error is patience.last_error else None
-        if end is None or end is error:
+        if end is None:
             raise
         raise end from error
     assert report is not None

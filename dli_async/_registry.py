@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from time import time as wall_clock
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
@@ -61,17 +61,15 @@ class _Round:
         self.oldest = anyio.current_time()
         self.rows: list[JobRow] | None = None
         self.error: DliError | None = None
-        self._date: datetime | None = None
+        self._date = datetime.max.replace(tzinfo=UTC)
         self._date_at = 0.0
 
     @property
     def done(self) -> bool:
         return self.rows is not None or self.error is not None
 
-    def bound(self, at: float) -> datetime | None:
+    def bound(self, at: float) -> datetime:
         """A moment of the event loop's clock on the server's, less the margin."""
-        if self._date is None:
-            return None
         return self._date - timedelta(seconds=self._date_at - at) - _MARGIN
 
     async def fetch(self, api: Api) -> None:
@@ -81,20 +79,20 @@ class _Round:
         read from the bound on in ascending order, which new jobs do not shift.
         """
         newest = await api.list_jobs(_EXPORTS | {"order": "start_time_desc"})
-        self._date, self._date_at = newest.date, anyio.current_time()
+        self._date, self._date_at = newest.date or _guessed_now(), anyio.current_time()
         rows = {row.job_id: row for row in newest.rows}
         since = self.bound(self.oldest)
-        if since and len(newest.rows) == PAGE_SIZE and _started_since(newest.rows[-1], since):
+        if len(newest.rows) == PAGE_SIZE and _started_since(newest.rows[-1], since):
             start = int(since.timestamp() * 1000)
             rows |= {row.job_id: row async for row in api.jobs(_EXPORTS | {"start": start})}
         self.rows = list(rows.values())
 
     def rows_since(self, at: float) -> list[JobRow]:
-        """The rows that started since a moment; all of them if the server told no time."""
+        """The rows that started since a moment."""
         if self.error is not None:
             raise self.error
         since = self.bound(at)
-        return [row for row in self.rows or () if since is None or _started_since(row, since)]
+        return [row for row in self.rows or () if _started_since(row, since)]
 
 
 class Registry:
@@ -102,9 +100,10 @@ class Registry:
 
     def __init__(self) -> None:
         self._owned: OrderedDict[str, None] = OrderedDict()
-        self._paths: OrderedDict[str, str | None] = OrderedDict()
+        self._paths: OrderedDict[str, str] = OrderedDict()
         self._locks: WeakValueDictionary[tuple[str, ...], anyio.Lock] = WeakValueDictionary()
         self._submissions: WeakValueDictionary[str, Submission] = WeakValueDictionary()
+        self._in_flight: WeakValueDictionary[tuple[str, ...], anyio.Event] = WeakValueDictionary()
         self._open: _Round | None = None
         self._fetching: anyio.Event | None = None
 
@@ -134,7 +133,17 @@ class Registry:
 
     def lock(self, spec: TableExport) -> anyio.Lock:
         """One lock for each target: equal exports are submitted one after the other."""
-        return self._lock(spec.database_name.lower(), spec.table_name.lower(), spec.data_path)
+        return self._lock(*_target(spec))
+
+    def note_in_flight(self, spec: TableExport, ended: anyio.Event) -> None:
+        """Notes a POST that has left; its caller may go, and with it the lock of the target."""
+        self._in_flight[_target(spec)] = ended
+
+    async def wait_in_flight(self, spec: TableExport) -> None:
+        """Waits for the end of a POST for the same target, whoever made it."""
+        ended = self._in_flight.get(_target(spec))
+        if ended is not None:
+            await ended.wait()
 
     def _lock(self, *key: str) -> anyio.Lock:
         return self._locks.setdefault(key, anyio.Lock())
@@ -169,13 +178,25 @@ class Registry:
             ended.set()
 
     async def path_of(self, api: Api, job_id: str) -> str | None:
-        """The folder of a job; it never changes, so it is asked for once."""
+        """The folder of a job, or None if it is not told; it never changes, so is asked once."""
         async with self._lock(job_id):
             if job_id not in self._paths:
-                self._paths[job_id] = (await api.job_detail(job_id)).data_path
+                path = (await api.job_detail(job_id)).data_path
+                if path is None:
+                    return None
+                self._paths[job_id] = path
                 if len(self._paths) > _REMEMBERED:
                     self._paths.popitem(last=False)
             return self._paths[job_id]
+
+
+def _guessed_now() -> datetime:
+    # Without `Date` there is our own clock, which the gateway lets be wrong by 15 minutes.
+    return datetime.fromtimestamp(wall_clock(), UTC) - timedelta(minutes=15)
+
+
+def _target(spec: TableExport) -> tuple[str, ...]:
+    return spec.database_name.lower(), spec.table_name.lower(), spec.data_path
 
 
 def _started_since(row: JobRow, since: datetime) -> bool:

@@ -9,30 +9,38 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any
-from weakref import WeakMethod
 
 import anyio
 
+from ._errors import DliError, twin_of
 from ._models import StatusReport
 
 OnReport = Callable[[StatusReport], Any]
+OnChange = Callable[[StatusReport, StatusReport | None], None]
+"""Called with a report and the one before whenever the state changed."""
 Look = Callable[[Callable[[StatusReport], Awaitable[None]]], Awaitable[object]]
+
+
+class _News:
+    """What those who wait are woken for: another report, a free lead, or the end of looking."""
+
+    def __init__(self) -> None:
+        self.event = anyio.Event()
+        self.error: DliError | None = None
 
 
 class Reports:
     """The latest report of a job, and who waits for the next.
 
-    Args:
-        on_change: a method, called with a report and the one before whenever the state changed.
+    `OnChange` is not kept: its owner holds the reports, and a circle would leave each job to the
+    garbage collector.
     """
 
-    __slots__ = ("_led", "_news", "_on_change", "latest")
+    __slots__ = ("_led", "_news", "latest")
 
-    def __init__(self, on_change: Callable[[StatusReport, StatusReport | None], None]) -> None:
+    def __init__(self) -> None:
         self.latest: StatusReport | None = None
-        # Its owner holds the reports: a circle would leave each job to the garbage collector.
-        self._on_change = WeakMethod(on_change)
-        self._news: anyio.Event | None = None
+        self._news: _News | None = None
         self._led = False
 
     @property
@@ -40,17 +48,18 @@ class Reports:
         """Whether the job is known to have ended."""
         return self.latest is not None and self.latest.is_terminal
 
-    def note(self, report: StatusReport) -> None:
+    def note(self, report: StatusReport, on_change: OnChange) -> None:
         """Takes in a report; what comes after a terminal one is ignored."""
         if self.ended:
             return
         before, self.latest = self.latest, report
-        on_change = self._on_change()
-        if on_change and (before is None or report.raw_status != before.raw_status):
+        if before is None or report.raw_status != before.raw_status:
             on_change(report, before)
         self._spread()
 
-    async def wait_for_end(self, look: Look, on_report: OnReport | None) -> None:
+    async def wait_for_end(
+        self, look: Look, on_report: OnReport | None, on_change: OnChange
+    ) -> None:
         """Waits for a terminal report.
 
         Args:
@@ -61,29 +70,42 @@ class Reports:
         heard: StatusReport | None = None
         while not self.ended:
             if not self._led:
-                await self._lead(look, on_report)
+                await self._lead(look, on_report, on_change)
                 return
-            self._news = self._news or anyio.Event()
-            await self._news.wait()
+            news = self._news = self._news or _News()
+            await news.event.wait()
+            if news.error is not None:
+                raise twin_of(news.error) from news.error
             if self.latest is not heard:
                 heard = self.latest
                 await tell(on_report, heard)
 
-    async def _lead(self, look: Look, on_report: OnReport | None) -> None:
-        async def seen(report: StatusReport) -> None:
-            self.note(report)
-            await tell(on_report, report)
+    async def _lead(self, look: Look, on_report: OnReport | None, on_change: OnChange) -> None:
+        told = True
 
+        async def seen(report: StatusReport) -> None:
+            nonlocal told
+            self.note(report, on_change)
+            told = False
+            await tell(on_report, report)
+            told = True
+
+        failure: DliError | None = None
         self._led = True
         try:
             await look(seen)
+        except DliError as error:
+            # What the leader's own `on_report` raises is nobody else's business.
+            failure = error if told else None
+            raise
         finally:
             self._led = False
-            self._spread()
+            self._spread(failure)
 
-    def _spread(self) -> None:
+    def _spread(self, error: DliError | None = None) -> None:
         if self._news is not None:
-            self._news.set()
+            self._news.error = error
+            self._news.event.set()
             self._news = None
 
 

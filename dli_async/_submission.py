@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from enum import Enum
 from functools import partial
 from typing import Protocol, cast
@@ -34,6 +35,7 @@ from ._errors import (
     ApiError,
     DliError,
     NotFound,
+    PermissionDenied,
     RequestError,
     ServerError,
     SubmitInDoubt,
@@ -69,6 +71,14 @@ def judge(outcome: ExportAccepted | DliError, *, doubted_before: bool) -> Verdic
     if isinstance(outcome, AlreadyExists) and doubted_before:
         return Verdict.DOUBT
     return Verdict.REFUSED
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a look found: jobs of this export, and jobs of its table whose folder is not told."""
+
+    ours: list[JobRow] = field(default_factory=list)
+    unclear: list[JobRow] = field(default_factory=list)
 
 
 class SubmitRecord(Protocol):
@@ -127,11 +137,13 @@ class Submission:
         Args:
             doubted_at: when the POST of unknown fate left, in seconds since 1970.
         """
+        if self.job_id is not None:
+            return
         if job_id is not None:
             self._take(job_id)
-        elif doubted_at is not None:
+        elif doubted_at is not None and self.doubt is None and self._in_flight is None:
             self.doubt = self._first_doubt = Attempt.from_wall(doubted_at)
-            self._doubts = 1
+            self._doubts = max(1, self._doubts)
 
     async def run(self, on_settled: Callable[[], None]) -> str:
         """Sees to it that the export is submitted once, and returns its job id.
@@ -144,7 +156,7 @@ class Submission:
             DliError: the service refused the export, or nothing could be sent.
         """
         async with self._registry.lock(self.spec):
-            await self.wait_in_flight()
+            await self._registry.wait_in_flight(self.spec)
             while self.job_id is None:
                 if self.doubt is not None:
                     await self._settle(self.doubt)
@@ -162,7 +174,8 @@ class Submission:
         """
         if self.job_id is not None:
             return None
-        open_attempt = self.doubt or (self._attempt if self._in_flight else None)
+        in_flight = (self._first_doubt or self._attempt) if self._in_flight else None
+        open_attempt = self.doubt or in_flight
         return open_attempt.wall if open_attempt else None
 
     async def wait_in_flight(self) -> None:
@@ -186,6 +199,7 @@ class Submission:
 
     def _leaves(self) -> None:
         self._in_flight = anyio.Event()
+        self._registry.note_in_flight(self.spec, self._in_flight)
         self._attempt = Attempt.now()
 
     def _settled(self, on_settled: Callable[[], None], outcome: ExportAccepted | DliError) -> None:
@@ -215,6 +229,7 @@ class Submission:
     async def _settle(self, doubt: Attempt) -> None:
         """Looks until the job is found or the grace window is over; then a POST is due again."""
         trouble: DliError | None = None
+        found = Found()
         for delay in (0.0, *self._policy.looks(self._grace(doubt))):
             await anyio.sleep(delay)
             try:
@@ -225,10 +240,12 @@ class Submission:
                 if not is_transient(error):
                     break
                 continue
-            if self._adopted(found):
+            if self._adopted(found.ours):
                 return
         if trouble is not None:
             raise self._in_doubt("looking for its job failed", found=()) from trouble
+        if found.unclear:
+            raise self._in_doubt("the folder of some jobs could not be told", found.unclear)
         if self._landed or self._doubts >= self._policy.attempts:
             raise self._in_doubt("no job of it was found", found=())
         self.doubt = None
@@ -238,7 +255,7 @@ class Submission:
         if self._attempt is not None:
             return self._policy.grace
         latest = self._api().http.request_timeout + self._policy.grace
-        return min(self._policy.grace, max(0.0, latest - doubt.elapsed()))
+        return max(0.0, latest - doubt.elapsed())
 
     def _adopted(self, found: Sequence[JobRow]) -> bool:
         live = [row for row in found if not row.is_terminal]
@@ -260,28 +277,34 @@ class Submission:
             found=found,
         )
 
-    async def _look(self, doubt: Attempt) -> list[JobRow]:
+    async def _look(self, doubt: Attempt) -> Found:
         """The jobs that this export may have become."""
-        rows = await self._registry.rows_since(self._api(), doubt)
-        matches = [row for row in rows if await self._is_ours(row)]
-        _log.debug("%s: a look found %s", self.spec, [row.job_id for row in matches])
-        self._emit(LookEvent(spec=self.spec, found=tuple(row.job_id for row in matches)))
-        return matches
+        found = Found()
+        for row in await self._registry.rows_since(self._api(), doubt):
+            if self._may_be_ours(row):
+                await self._sort(row, found)
+        ids = tuple(row.job_id for row in found.ours)
+        _log.debug("%s: a look found %s", self.spec, ids)
+        self._emit(LookEvent(spec=self.spec, found=ids))
+        return found
 
-    async def _is_ours(self, row: JobRow) -> bool:
-        same = partial(_same_name, default=True)
-        if self._registry.owns(row.job_id):
-            return False
-        if not same(row.database_name, self.spec.database_name):
-            return False
-        if not same(row.table_name, self.spec.table_name):
-            return False
+    def _may_be_ours(self, row: JobRow) -> bool:
+        return (
+            not self._registry.owns(row.job_id)
+            and _same_name(row.database_name, self.spec.database_name)
+            and _same_name(row.table_name, self.spec.table_name)
+        )
+
+    async def _sort(self, row: JobRow, found: Found) -> None:
         try:
             path = await self._registry.path_of(self._api(), row.job_id)
-        except NotFound:
-            return False
-        return path is not None and same_path(path, self.spec.data_path)
+        except (NotFound, PermissionDenied):
+            path = None
+        if path is None:
+            found.unclear.append(row)
+        elif same_path(path, self.spec.data_path):
+            found.ours.append(row)
 
 
-def _same_name(said: str | None, wanted: str, *, default: bool) -> bool:
-    return default if said is None else said.casefold() == wanted.casefold()
+def _same_name(said: str | None, wanted: str) -> bool:
+    return said is None or said.casefold() == wanted.casefold()

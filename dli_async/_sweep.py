@@ -118,9 +118,10 @@ class Sweep:
         cursor = Cursor()
         while True:
             rows, last = await self._asker.page(cursor, JobStatus.RUNNING)
+            # A gateway that drops the query gives the same page for ever.
+            if last is math.inf or shown.issuperset(rows):
+                return shown | set(rows)
             shown.update(rows)
-            if last is math.inf:
-                return shown
             cursor.move(int(last))
 
     async def _look_between(self, between: _Between) -> None:

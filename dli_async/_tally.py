@@ -12,6 +12,8 @@ from ._models import JobStatus, StatusReport
 # A look costs as much as so many seconds of not knowing that a job ended.
 _COST = 2.0
 _SHORTEST, _LONGEST = 1.0, 30.0
+# A service that asks for more patience than this is asked again all the same.
+_LONGEST_ASKED = 300.0
 _YOUNG, _SHARE_OF_AGE = 2.0, 0.05
 # Running time assumed before anything was observed, in seconds.
 _PRIOR = 30.0
@@ -56,7 +58,7 @@ class Entry:
     def postpone(self, now: float, retry_after: float | None = None) -> None:
         """Lets some time pass before the job is asked for alone again."""
         wait = min(max(_SHARE_OF_AGE * (now - self.joined), _YOUNG), _LONGEST)
-        self.due = now + max(wait, retry_after or 0.0)
+        self.due = now + max(wait, min(retry_after or 0.0, _LONGEST_ASKED))
 
 
 class Tally:

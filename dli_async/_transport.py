@@ -7,6 +7,7 @@ requests; on trio httpx's own does, behind tasks that are never cancelled (see `
 
 from __future__ import annotations
 
+import logging
 import ssl
 from collections.abc import Callable
 from contextlib import aclosing
@@ -222,10 +223,16 @@ class Wire:
         return response
 
 
+def _holds_no_headers(record: logging.LogRecord) -> bool:
+    return "response_headers.complete" not in str(record.msg)
+
+
 class _HttpxTransports(httpx.AsyncBaseTransport):
     """httpx's own transport, one for each proxy in use."""
 
     def __init__(self, context: ssl.SSLContext, proxy_for: ProxyFor, max_connections: int) -> None:
+        # At DEBUG httpcore prints the headers of every answer, and with them the tokens of IAM.
+        logging.getLogger("httpcore.http11").addFilter(_holds_no_headers)
         self._context = context
         self._proxy_for = proxy_for
         self._limits = httpx.Limits(

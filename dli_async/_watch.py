@@ -9,21 +9,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import anyio
 import sniffio
 
 from ._api import Api
 from ._asking import Asker
-from ._errors import ApiError, DliError, JobTimeout
+from ._errors import ApiError, DliError, JobTimeout, twin_of
 from ._models import StatusReport
 from ._policies import PollPolicy, is_transient
 from ._sweep import Sweep
 from ._tally import Entry, Tally
 
 Seen = Callable[[StatusReport], Awaitable[None]]
-E = TypeVar("E", bound=Exception)
 
 # Seconds: a second job to wait for is looked at within this time, and looks are this far apart.
 _NOTICE = 2.0
@@ -81,6 +80,7 @@ class Watch:
         self._sweep = Sweep(self._asker, self._tally)
         self._leader: _Waiter | None = None
         self._sleeping: dict[_Waiter, None] = {}
+        self._lead_scope: anyio.CancelScope | None = None
         self._alarm: anyio.Event | None = None
         self._looked_at = -1e9
         self._next_look = 0.0
@@ -117,9 +117,10 @@ class Watch:
             self._leave(entry, waiter)
 
     def close(self, error: Exception) -> None:
-        """Ends all waits with an error."""
+        """Ends all waits with an error, even that of a leader in mid-request."""
         self._end_all(error)
-        self._look_by(anyio.current_time())
+        if self._lead_scope is not None:
+            self._lead_scope.cancel()
 
     def _join(self, job_id: str, waiter: _Waiter, fresh: bool) -> Entry:
         now = anyio.current_time()
@@ -150,7 +151,8 @@ class Watch:
             self._leader = waiter
         if self._leader is waiter:
             try:
-                await self._lead(entry)
+                with anyio.CancelScope() as self._lead_scope:
+                    await self._lead(entry)
             finally:
                 self._hand_over()
             return
@@ -241,16 +243,8 @@ class Watch:
                 job_id=entry.job_id,
                 report=entry.report,
             )
-        twin = _twin(error)
+        twin = twin_of(error)
         if isinstance(twin, ApiError):
             twin.job_id = entry.job_id
             twin.add_note(f"while waiting for job {entry.job_id}")
         return twin
-
-
-def _twin(error: E) -> E:
-    twin = type(error).__new__(type(error), *error.args)
-    vars(twin).update(vars(error))
-    if hasattr(twin, "__notes__"):
-        twin.__notes__ = [*error.__notes__]
-    return twin

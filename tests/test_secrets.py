@@ -11,8 +11,10 @@ import httpx
 import pytest
 
 from dli_async import AkSk, DliClient, DliError, ExportJob, IamToken, StaticToken
-from dli_async.emulator import ACCESS_KEY, PROJECT_ID, SECRET_KEY, TOKEN, Emulator
+from dli_async.emulator import ACCESS_KEY, PROJECT_ID, SECRET_KEY, TOKEN, Emulator, NullEngine
+from dli_async.emulator.server import running
 
+from .conftest import REAL
 from .support import spec
 
 pytestmark = pytest.mark.anyio
@@ -70,3 +72,20 @@ async def test_no_output_of_a_whole_journey_holds_a_secret(
     assert issued == []
     for secret in secrets:
         assert secret not in everything
+
+
+@pytest.mark.parametrize("anyio_backend", REAL, indirect=True)
+async def test_no_log_of_the_libraries_below_holds_a_token(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At DEBUG, over real HTTP, the token that IAM gave stands in no header that is logged."""
+    caplog.set_level(logging.DEBUG)
+    emulator = Emulator(engine=NullEngine({"db2": ["t2"]}), launch=0.0, run=0.01)
+    async with running(emulator) as url:
+        monkeypatch.setenv("HUAWEICLOUD_SDK_IAM_ENDPOINT", url)
+        auth = IamToken("emulator", "emulator", "emulator")
+        async with DliClient(endpoint=url, project_id=PROJECT_ID, auth=auth) as client:
+            await client.export(spec())
+    assert emulator.ledger.requests["iam-token"] == 1
+    assert "subject-token" not in caplog.text.lower()
+    assert "x-auth-token" not in caplog.text.lower()

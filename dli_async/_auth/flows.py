@@ -10,9 +10,11 @@ The logins themselves are in `logins.py`.
 from __future__ import annotations
 
 import copy
+import json
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from functools import partial
 from typing import Generic, Self, TypeVar
 
@@ -100,7 +102,8 @@ class ScopedAuth(httpx.Auth):
         among them, when a signature does not fit.
         """
         for secret in self._secrets():
-            text = text.replace(secret, "***") if len(secret) > 3 else text
+            for spelling in (secret, json.dumps(secret)[1:-1]):
+                text = text.replace(spelling, "***") if len(secret) > 3 else text
         return text
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
@@ -151,12 +154,19 @@ class ScopedAuth(httpx.Auth):
         if self._send is None:
             raise ConfigurationError(f"{call.purpose} is known to a client only: bind the login")
         try:
-            return await _answer(await self._send(self._build(call)))
+            return await self._read(await self._send(self._build(call)))
         except RequestNotSent:
             raise
         except (httpx.TransportError, RequestError, OSError) as error:
             # Whatever became of this request, the one that waits for it has not left.
             raise RequestNotSent(f"no answer about {call.purpose}: {error!r}") from error
+
+    async def _read(self, response: httpx.Response) -> Answer:
+        """What came back; errors may quote it, and it may quote what was sent."""
+        answer = await _answer(response)
+        if answer.status < 400:
+            return answer
+        return replace(answer, body=self.redact(answer.text).encode())
 
     def _build(self, call: Call) -> httpx.Request:
         request = httpx.Request(
@@ -207,7 +217,7 @@ class RenewingAuth(ScopedAuth, Generic[T]):
                 async with aclosing(self._held.renew(steps)) as calls:
                     call = await anext(calls, None)
                     while call:
-                        answer = await _answer((yield self._build(call)))
+                        answer = await self._read((yield self._build(call)))
                         call = await _call_or_none(calls.asend(answer))
             held = self._held.value
             if self._send and refused is not None and self._unchanged(refused, held):
