@@ -11,6 +11,12 @@ import unicodedata
 
 FORBIDDEN = '\\:*?"<>|'
 
+# The rules below as one pattern, for whoever reads a schema rather than this page.
+_NOT = r'\\:*?"<>|,/\x00-\x1f\x7f-\x9f\u2028\u2029'
+_NAME = f"[^.{_NOT}](?:[^{_NOT}]*[^.{_NOT}])?"
+_BUCKET = f"(?:[^.{_NOT}]+|[^{_NOT}]*\\.[^.0-9{_NOT}][^.{_NOT}]*|[^{_NOT}]*[^.{_NOT}][^{_NOT}]*\\.)"
+PATTERN = f"^(?:[oO][bB][sS]|[sS]3[aA])://{_BUCKET}(?:/{_NAME})+/?$"
+
 _SCHEMES = ("obs", "s3a")
 _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*)://(.*)$", re.DOTALL)
 
@@ -56,7 +62,7 @@ def _check_bucket(bucket: str) -> None:
     if not bucket.strip(".") or any(char in FORBIDDEN for char in bucket):
         raise ValueError("must name a bucket, as in obs://bucket/folder")
     _, dot, tail = bucket.rpartition(".")
-    if dot and tail[:1].isdigit():
+    if dot and re.match("[0-9]", tail):
         raise ValueError("the last dot in a bucket's name must not be followed by a digit")
 
 

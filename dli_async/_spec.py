@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from ._errors import InvalidExport, Problem
-from ._paths import normalise_path
+from ._paths import PATTERN, normalise_path
 from ._words import Compress, DataType, ExportMode
 
 _log = logging.getLogger("dli_async.submit")
+
+# Control characters, blanks of all kinds but the plain one, and what cannot be seen.
+_UNSEEN = (
+    r"\x00-\x1f\x7f-\xa0\xad\u0600-\u0605\u061c\u06dd\u070f\u1680\u180e"
+    r"\u2000-\u200f\u2028-\u202f\u205f-\u206f\u3000\ufeff\ufff9-\ufffb"
+)
+_NAME = f"[^ {_UNSEEN}](?:[^{_UNSEEN}]*[^ {_UNSEEN}])?"
+_Name = Annotated[
+    str, Field(min_length=1, max_length=128, json_schema_extra={"pattern": f"^{_NAME}$"})
+]
 
 _FILE_ENDINGS = (".csv", ".json", ".gz", ".bz2", ".deflate")
 
@@ -43,12 +54,12 @@ class TableExport(BaseModel):
 
     route: ClassVar[str] = "/v1.0/{project_id}/jobs/export-table"
 
-    database_name: str = Field(min_length=1, max_length=128)
-    table_name: str = Field(min_length=1, max_length=128)
-    data_path: str
+    database_name: _Name
+    table_name: _Name
+    data_path: str = Field(json_schema_extra={"pattern": PATTERN})
     data_type: DataType = DataType.CSV
     compress: Compress = Compress.NONE
-    queue_name: str | None = Field(default=None, min_length=1, max_length=128)
+    queue_name: _Name | None = None
     export_mode: ExportMode = ExportMode.ERROR_IF_EXISTS
     with_column_header: bool = False
 
@@ -96,7 +107,7 @@ class TableExport(BaseModel):
     @field_validator("database_name", "table_name", "queue_name")
     @classmethod
     def _is_a_name(cls, value: str | None) -> str | None:
-        if value is not None and (value != value.strip() or not value.isprintable()):
+        if value is not None and not re.fullmatch(_NAME, value):
             raise ValueError("must not start or end with a blank or hold control characters")
         return value
 

@@ -1,0 +1,234 @@
+"""Errors as RFC 9457 problem details, and the one table that maps them to HTTP statuses."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Coroutine, Iterable
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.exceptions import HTTPException, RequestValidationError
+from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException as StarletteHTTPException
+
+from .. import _errors as errors
+from .policy import PolicyViolation
+
+_log = logging.getLogger("dli_async.fastapi")
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class UnknownExport(errors.DliError):
+    """Raised when there is no such export, or it is not this caller's: nobody can tell which."""
+
+
+class FolderInUse(errors.DliError):
+    """Raised when an export to the same folder has not ended: they would spoil each other."""
+
+
+STATUS_OF: dict[type[errors.DliError], HTTPStatus] = {
+    PolicyViolation: HTTPStatus.FORBIDDEN,
+    UnknownExport: HTTPStatus.NOT_FOUND,
+    FolderInUse: HTTPStatus.CONFLICT,
+    errors.InvalidExport: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.NotFound: HTTPStatus.NOT_FOUND,
+    errors.AlreadyExists: HTTPStatus.CONFLICT,
+    errors.RateLimited: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.QuotaExceeded: HTTPStatus.SERVICE_UNAVAILABLE,
+    # The service refused this application, which its caller can do nothing about.
+    errors.AuthenticationError: HTTPStatus.BAD_GATEWAY,
+    errors.PermissionDenied: HTTPStatus.BAD_GATEWAY,
+    errors.ServerError: HTTPStatus.BAD_GATEWAY,
+    errors.ApiError: HTTPStatus.BAD_GATEWAY,
+    errors.InvalidResponse: HTTPStatus.BAD_GATEWAY,
+    errors.RequestNotSent: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.ResponseLost: HTTPStatus.GATEWAY_TIMEOUT,
+    errors.RequestError: HTTPStatus.BAD_GATEWAY,
+    errors.SubmitInDoubt: HTTPStatus.GATEWAY_TIMEOUT,
+    errors.JobTimeout: HTTPStatus.GATEWAY_TIMEOUT,
+    errors.JobFailed: HTTPStatus.CONFLICT,
+    errors.JobCancelled: HTTPStatus.CONFLICT,
+    errors.JobError: HTTPStatus.CONFLICT,
+    errors.JournalError: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.ClientClosed: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.ConfigurationError: HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.DliError: HTTPStatus.INTERNAL_SERVER_ERROR,
+}
+"""The HTTP status of each error; one that is not here has its nearest ancestor's."""
+
+# Their words tell of this server: files, addresses, set-up.
+_INTERNAL = (
+    errors.JournalError,
+    errors.ClientClosed,
+    errors.ConfigurationError,
+    errors.RequestError,
+)
+
+
+class FieldProblem(BaseModel):
+    """One thing that is wrong with a request."""
+
+    where: str = Field(description="Where it is, such as `body.data_path`.")
+    rule: str = Field(description="The rule that is broken.")
+
+
+class ProblemDetails(BaseModel):
+    """What went wrong, after RFC 9457."""
+
+    type: str = Field(description="Names the kind of problem; stable.")
+    title: str = Field(description="The HTTP status in words.")
+    status: int
+    detail: str = Field(description="What went wrong, for people.")
+    rule: str | None = Field(None, description="The rule of the policy that says no.")
+    code: str | None = Field(None, description="DLI's error code, such as `DLI.0999`.")
+    request_id: str | None = Field(None, description="DLI's id of the exchange.")
+    errors: list[FieldProblem] | None = Field(None, description="Every broken rule of a request.")
+
+
+def status_of(error: errors.DliError) -> HTTPStatus:
+    """The HTTP status of an error, by the table."""
+    return next(STATUS_OF[kind] for kind in type(error).__mro__ if kind in STATUS_OF)
+
+
+def respond(problem: ProblemDetails, headers: dict[str, str] | None = None) -> JSONResponse:
+    """A problem as a response."""
+    return JSONResponse(
+        problem.model_dump(exclude_none=True),
+        status_code=problem.status,
+        headers=headers,
+        media_type=MEDIA_TYPE,
+    )
+
+
+def _problem(status: HTTPStatus, kind: str, detail: str, **more: Any) -> ProblemDetails:
+    name = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", kind).lower()
+    return ProblemDetails(
+        type=f"urn:dli-async:{name}", title=status.phrase, status=status, detail=detail, **more
+    )
+
+
+async def dli_error_handler(request: Request, error: Exception) -> Response:
+    """Answers with problem details; for routes of your own that use the client.
+
+    `app.add_exception_handler(DliError, dli_error_handler)`
+    """
+    assert isinstance(error, errors.DliError)
+    status = status_of(error)
+    detail = str(error)
+    if isinstance(error, _INTERNAL):
+        _log.error("%s %s: %s", request.method, request.url.path, error, exc_info=error)
+        detail = "the service cannot be used right now"
+    retry_after = getattr(error, "retry_after", None)
+    problems = error.problems if isinstance(error, errors.InvalidExport) else ()
+    problem = _problem(
+        status,
+        type(error).__name__,
+        detail,
+        rule=getattr(error, "rule", None) if isinstance(error, PolicyViolation) else None,
+        code=getattr(error, "error_code", None) or None,
+        request_id=getattr(error, "request_id", None),
+        errors=[FieldProblem(where=item.field, rule=item.rule) for item in problems] or None,
+    )
+    return respond(problem, {"Retry-After": f"{retry_after:.0f}"} if retry_after else None)
+
+
+def _invalid(error: RequestValidationError) -> Response:
+    found = [
+        FieldProblem(where=".".join(map(str, item["loc"])), rule=str(item["msg"]))
+        for item in error.errors()
+    ]
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    detail = "; ".join(f"{item.where}: {item.rule}" for item in found)
+    return respond(_problem(status, "InvalidRequest", detail, errors=found))
+
+
+def _refused(error: StarletteHTTPException) -> Response:
+    status = HTTPStatus(error.status_code)
+    kind = status.name.title().replace("_", "")
+    detail = error.detail if isinstance(error.detail, str) else status.phrase
+    headers = dict(error.headers) if error.headers else None
+    return respond(_problem(status, kind, detail), headers)
+
+
+class ProblemRoute(APIRoute):
+    """A route whose errors, those of its dependencies included, are problem details."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def handle_problems(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except errors.DliError as error:
+                return await dli_error_handler(request, error)
+            except RequestValidationError as error:
+                return _invalid(error)
+            except (HTTPException, StarletteHTTPException) as error:
+                return _refused(error)
+
+        return handle_problems
+
+
+_SAID = {
+    400: "The body cannot be read at all.",
+    401: "The caller is not known.",
+    403: "The caller may not do this; `rule` names the rule that says so.",
+    404: "There is no such export, or it is not the caller's.",
+    409: "An export to the same folder has not ended.",
+    422: "The request breaks a rule; `errors` has all of them.",
+    502: "DLI refused, or its answer could not be understood.",
+    503: "DLI or the journal cannot be used right now.",
+    504: "DLI did not answer in time.",
+}
+
+
+def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """What OpenAPI says of the errors of a route."""
+    return {status: _response(status) for status in _with_common(statuses)}
+
+
+def _with_common(statuses: Iterable[int]) -> list[int]:
+    return sorted({401, 403, 422, 503, *statuses})
+
+
+def _response(status: int) -> dict[str, Any]:
+    example = _problem(HTTPStatus(status), _KINDS[status], _SAID[status])
+    content = {"schema": _SCHEMA, "example": example.model_dump(exclude_none=True)}
+    return {"description": _SAID[status], "content": {MEDIA_TYPE: content}}
+
+
+_KINDS = {
+    400: "BadRequest",
+    401: "Unauthorized",
+    403: "PolicyViolation",
+    404: "UnknownExport",
+    409: "FolderInUse",
+    422: "InvalidRequest",
+    502: "ServerError",
+    503: "JournalError",
+    504: "ResponseLost",
+}
+
+
+def _inlined(model: type[BaseModel]) -> dict[str, Any]:
+    """A schema in one piece, since FastAPI collects parts of JSON responses only."""
+    schema = model.model_json_schema()
+    parts = schema.pop("$defs", {})
+
+    def fill(value: Any) -> Any:
+        if isinstance(value, dict):
+            if "$ref" in value:
+                return parts[value["$ref"].rpartition("/")[2]]
+            return {key: fill(item) for key, item in value.items()}
+        return [fill(item) for item in value] if isinstance(value, list) else value
+
+    filled: dict[str, Any] = fill(schema)
+    return filled
+
+
+_SCHEMA = _inlined(ProblemDetails)

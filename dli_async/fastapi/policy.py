@@ -1,0 +1,199 @@
+"""Who may export what: `ExportPolicy`."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from typing import Self
+from urllib.parse import unquote
+
+from .._errors import ConfigurationError, DliError
+from .._models import TableExport
+from .._paths import normalise_path
+
+_ANY = "*"
+_DEFAULT_QUEUE = "default"
+_CAPITALS = {ord(letter): letter.lower() for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
+
+
+class PolicyViolation(DliError):
+    """Raised when a caller asks for what the policy does not allow. Nothing was sent.
+
+    Attributes:
+        rule: the argument of `ExportPolicy` that says no, such as `data_paths`.
+    """
+
+    def __init__(self, message: str, *, rule: str) -> None:
+        super().__init__(message)
+        self.rule = rule
+
+
+class ExportPolicy:
+    """What callers may export, and whose exports they see.
+
+    A rule that is not given (None) allows everything of its kind; an empty one allows nothing.
+
+    Args:
+        data_paths: folders that exports may go to or below, such as `obs://bucket/team`, or whole
+            buckets, such as `obs://bucket`. Folders are compared letter by letter and segment by
+            segment, so `obs://bucket/team` does not allow `obs://bucket/team2`. Below them, a
+            path that other programs might read as another one is refused too: percent-encoded or
+            look-alike dots and slashes, invisible characters.
+        tables: `database.table`, where `*` stands for any letters, as in `sales.*`. Upper and
+            lower case ASCII letters are the same, as they are for DLI; no others are.
+        queues: names of queues, in any case; `default` is the one of an export that names none.
+        max_active: how many exports that have not ended a caller may have (default None: any
+            number).
+        shared: whether all callers see and cancel each other's exports (default False).
+        admins: identities that see and cancel everybody's exports.
+
+    Raises:
+        ConfigurationError: no rule is given, which only `allow_all` may be, or one cannot be read.
+    """
+
+    def __init__(
+        self,
+        *,
+        data_paths: Iterable[str] | None = None,
+        tables: Iterable[str] | None = None,
+        queues: Iterable[str] | None = None,
+        max_active: int | None = None,
+        shared: bool = False,
+        admins: Iterable[str] = (),
+    ) -> None:
+        if data_paths is None and tables is None and queues is None:
+            raise ConfigurationError(
+                "ExportPolicy needs one of data_paths, tables and queues; "
+                "ExportPolicy.allow_all() allows everything"
+            )
+        self._set_up(data_paths, tables, queues, max_active, shared, admins)
+
+    def _set_up(
+        self,
+        data_paths: Iterable[str] | None,
+        tables: Iterable[str] | None,
+        queues: Iterable[str] | None,
+        max_active: int | None,
+        shared: bool,
+        admins: Iterable[str],
+    ) -> None:
+        if max_active is not None and not (isinstance(max_active, int) and max_active > 0):
+            raise ConfigurationError(f"max_active={max_active!r}: must be at least 1")
+        self.max_active = max_active
+        self.shared = shared
+        self.admins = frozenset(_words("admins", admins) or ())
+        folders = _words("data_paths", data_paths)
+        names = _words("tables", tables)
+        allowed = _words("queues", queues)
+        self._folders = None if folders is None else [_prefix(folder) for folder in folders]
+        self._tables = None if names is None else [_table(name) for name in names]
+        self._queues = None if allowed is None else {_fold(name) for name in allowed}
+
+    @classmethod
+    def allow_all(
+        cls, *, max_active: int | None = None, shared: bool = False, admins: Iterable[str] = ()
+    ) -> Self:
+        """A policy that lets every caller export every table to every folder by every queue."""
+        policy = cls.__new__(cls)
+        policy._set_up(None, None, None, max_active, shared, admins)
+        return policy
+
+    def check(self, spec: TableExport) -> None:
+        """Looks whether an export is allowed.
+
+        Raises:
+            PolicyViolation: naming the first rule that says no.
+        """
+        if self._folders is not None and not self._allows_path(spec.data_path):
+            _refuse("data_paths", f"data_path {spec.data_path!r} is not in an allowed folder")
+        if self._tables is not None and not self._allows_table(spec):
+            name = f"{spec.database_name}.{spec.table_name}"
+            _refuse("tables", f"table {name!r} is not an allowed one")
+        queue = spec.queue_name or _DEFAULT_QUEUE
+        if self._queues is not None and _fold(queue) not in self._queues and not self._any_queue:
+            _refuse("queues", f"queue {queue!r} is not an allowed one")
+
+    def sees_all(self, identity: str | None) -> bool:
+        """Whether a caller sees and cancels everybody's exports."""
+        return self.shared or identity is None or identity in self.admins
+
+    @property
+    def _any_queue(self) -> bool:
+        return self._queues is not None and _ANY in self._queues
+
+    def _allows_path(self, path: str) -> bool:
+        if not _is_plain(path):
+            return False
+        # The slash keeps `obs://b/team` from allowing `obs://b/team2`.
+        return any(f"{path}/".startswith(folder) for folder in self._folders or ())
+
+    def _allows_table(self, spec: TableExport) -> bool:
+        database, table = _fold(spec.database_name), _fold(spec.table_name)
+        return any(
+            one.fullmatch(database) and other.fullmatch(table) for one, other in self._tables or ()
+        )
+
+
+def _refuse(rule: str, message: str) -> None:
+    raise PolicyViolation(f"{message} (rule {rule})", rule=rule)
+
+
+def _words(rule: str, given: Iterable[str] | None) -> list[str] | None:
+    if given is None:
+        return None
+    if isinstance(given, str):
+        raise ConfigurationError(f"{rule}={given!r}: must be a list of texts, not one text")
+    words = list(given)
+    for word in words:
+        if not isinstance(word, str) or not word:
+            raise ConfigurationError(f"{rule}={words!r}: must hold texts that are not empty")
+    return words
+
+
+def _fold(name: str) -> str:
+    """A name in lower case; only ASCII has one here, since `K` (Kelvin) is not `k` to DLI."""
+    return name.translate(_CAPITALS)
+
+
+def _prefix(folder: str) -> str:
+    """A rule's folder, or bucket, with the slash that ends it."""
+    if folder == _ANY:
+        return "obs://"
+    below = folder.partition("://")[2].rstrip("/")
+    whole_bucket = "/" not in below
+    try:
+        path = normalise_path(f"{folder.rstrip('/')}/x" if whole_bucket else folder)
+    except ValueError as error:
+        raise ConfigurationError(f"data_paths: {folder!r} {error}") from None
+    return path.removesuffix("x") if whole_bucket else f"{path}/"
+
+
+def _table(name: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
+    database, dot, table = name.partition(".")
+    if name == _ANY:
+        table = _ANY
+    elif not (database and dot and table):
+        raise ConfigurationError(f"tables: {name!r} must be database.table, as in sales.*")
+    return _pattern(database), _pattern(table)
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    return re.compile(".*".join(map(re.escape, _fold(text).split(_ANY))), re.DOTALL)
+
+
+def _is_plain(path: str) -> bool:
+    """Whether no program can read a path as another one than it is."""
+    if any(unicodedata.category(char) == "Cf" for char in path):
+        return False
+    # Each reading may hide another one: `%252e` is `%2e` is a dot.
+    readings = {unquote(path), unicodedata.normalize("NFKC", path)}
+    readings |= {unicodedata.normalize("NFKC", unquote(unquote(path)))}
+    return all(_shape(reading) == _shape(path) for reading in readings)
+
+
+def _shape(path: str) -> tuple[int, int, int, list[bool]]:
+    """What a reading of a path must not change: its slashes and where its dots are."""
+    segments = path.split("/")
+    marks = (path.count("/"), path.count("\\"), path.count(":"))
+    return *marks, [segment.strip(". ") == "" for segment in segments]
