@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import string
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from dli_async._paths import FORBIDDEN, normalise_path, same_path
+from dli_async._paths import FORBIDDEN, PATTERN, normalise_path, same_path
 
 ORDINARY = st.text(
     st.characters(
@@ -130,3 +131,20 @@ def test_any_text_is_a_path_or_a_refusal(text: str) -> None:
 def test_two_spellings_of_one_folder_are_the_same(one: str, other: str, same: bool) -> None:
     """Scheme and trailing slash do not tell folders apart; everything else does."""
     assert same_path(one, other) is same
+
+
+def _accepts(text: str) -> bool:
+    try:
+        normalise_path(text)
+    except ValueError:
+        return False
+    return True
+
+
+@given(
+    st.sampled_from(["obs://", "s3a://", "OBS://", "s3://", ""]),
+    st.text(alphabet="ab.1²/, :\\\x85\u2028数-_ ", max_size=12),
+)
+def test_the_pattern_of_the_schema_says_the_same_as_the_rules(scheme: str, rest: str) -> None:
+    """What OpenAPI promises is what is accepted, no more and no less."""
+    assert bool(re.fullmatch(PATTERN, scheme + rest)) == _accepts(scheme + rest)
