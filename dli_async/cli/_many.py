@@ -12,7 +12,19 @@ from .._journal_entries import ExportState
 from .._models import Compress, DataType, ExportMode
 from . import _runs
 from . import bulk as _bulk
-from ._options import Connection, Endpoint, Json, ProjectId, Region, Token
+from ._options import (
+    CompressedBy,
+    Connection,
+    Endpoint,
+    FilesAs,
+    Header,
+    Json,
+    Mode,
+    ProjectId,
+    Queue,
+    Region,
+    Token,
+)
 from ._output import Output
 from ._plan import check_template
 
@@ -75,28 +87,11 @@ def bulk(
             "began, or today.",
         ),
     ] = None,
-    data_type: Annotated[
-        DataType, typer.Option(case_sensitive=False, help="Format of the files.")
-    ] = DataType.CSV,
-    compress: Annotated[
-        Compress, typer.Option(case_sensitive=False, help="Compression of the files.")
-    ] = Compress.NONE,
-    mode: Annotated[
-        ExportMode,
-        typer.Option(
-            case_sensitive=False,
-            help="When a folder exists: fail, or delete what it holds and write anew.",
-        ),
-    ] = ExportMode.ERROR_IF_EXISTS,
-    header: Annotated[
-        bool, typer.Option("--header/--no-header", help="Write the names of the columns (csv).")
-    ] = False,
-    queue: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME", help="Queue that runs the jobs. Default: the shared queue `default`."
-        ),
-    ] = None,
+    data_type: FilesAs = DataType.CSV,
+    compress: CompressedBy = Compress.NONE,
+    mode: Mode = ExportMode.ERROR_IF_EXISTS,
+    header: Header = False,
+    queue: Queue = None,
     max_running: Annotated[
         int, typer.Option(min=1, metavar="N", help="Exports under way at the same time.")
     ] = 32,

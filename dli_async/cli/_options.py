@@ -13,7 +13,7 @@ import typer
 from .._auth import StaticToken
 from .._client import DliClient
 from .._errors import ConfigurationError
-from .._models import JobStatus
+from .._models import Compress, DataType, ExportMode, JobStatus
 
 Endpoint = Annotated[
     str | None,
@@ -61,6 +61,26 @@ WaitTimeout = Annotated[
         metavar="SECONDS",
         min=0,
         help="How long to wait in all, in seconds; the job runs on after it. Default: no limit.",
+    ),
+]
+FilesAs = Annotated[DataType, typer.Option(case_sensitive=False, help="Format of the files.")]
+CompressedBy = Annotated[
+    Compress, typer.Option(case_sensitive=False, help="Compression of the files.")
+]
+Mode = Annotated[
+    ExportMode,
+    typer.Option(
+        case_sensitive=False,
+        help="When the folder exists: fail, or delete what it holds and write anew.",
+    ),
+]
+Header = Annotated[
+    bool, typer.Option("--header/--no-header", help="Write the names of the columns (csv).")
+]
+Queue = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME", help="Queue that runs the job. Default: the shared queue `default`."
     ),
 ]
 JobId = Annotated[

@@ -9,13 +9,18 @@ import typer
 from .._models import Compress, DataType, ExportMode
 from . import _jobs, _look
 from ._options import (
+    CompressedBy,
     Connection,
     Endpoint,
+    FilesAs,
+    Header,
     JobId,
     Json,
+    Mode,
     OnTimeout,
     Order,
     ProjectId,
+    Queue,
     Region,
     Token,
     WaitTimeout,
@@ -41,28 +46,11 @@ def export(
             help="Folder to write to, at least one level below the bucket.",
         ),
     ],
-    data_type: Annotated[
-        DataType, typer.Option(case_sensitive=False, help="Format of the files.")
-    ] = DataType.CSV,
-    compress: Annotated[
-        Compress, typer.Option(case_sensitive=False, help="Compression of the files.")
-    ] = Compress.NONE,
-    mode: Annotated[
-        ExportMode,
-        typer.Option(
-            case_sensitive=False,
-            help="When the folder exists: fail, or delete what it holds and write anew.",
-        ),
-    ] = ExportMode.ERROR_IF_EXISTS,
-    header: Annotated[
-        bool, typer.Option("--header/--no-header", help="Write the names of the columns (csv).")
-    ] = False,
-    queue: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME", help="Queue that runs the job. Default: the shared queue `default`."
-        ),
-    ] = None,
+    data_type: FilesAs = DataType.CSV,
+    compress: CompressedBy = Compress.NONE,
+    mode: Mode = ExportMode.ERROR_IF_EXISTS,
+    header: Header = False,
+    queue: Queue = None,
     no_wait: Annotated[
         bool, typer.Option("--no-wait", help="Print the job id as soon as the job is accepted.")
     ] = False,
