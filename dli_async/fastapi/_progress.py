@@ -71,6 +71,8 @@ class Progress:
             said = await self._client.job(entry.job_id).progress()
         except DliError:
             return
+        if said.status.is_terminal:
+            return  # the end has an event of its own, which no progress may follow
         progress = said.share_done
         if progress > self._known.get(entry.id, -1.0):
             self._known[entry.id] = progress

@@ -5,7 +5,7 @@ import { Row } from "./table.js";
 
 const at = (id) => document.getElementById(id);
 const rows = new Map();
-const asked = new Set();
+const asked = new Map();
 let before = null;
 let source = null;
 
@@ -71,10 +71,14 @@ async function heard(kind, event, number) {
   const id = event.export_id;
   if (rows.has(id)) {
     rows.get(id).update(event, kind === "progress" ? null : Number(number));
-  } else if (!asked.has(id)) {
-    asked.add(id);
+  } else if (asked.has(id)) {
+    asked.get(id).push(event);
+  } else {
+    asked.set(id, []);
     try {
       put(await look(id), true);
+      // What came meanwhile may be newer than the answer.
+      asked.get(id).forEach((later) => rows.get(id).update(later));
     } catch (error) {
       complain(error);
     } finally {

@@ -67,6 +67,8 @@ export class Row {
 
   // Takes in a whole view, or the fields of an event and its number.
   update(news, number = null) {
+    // Progress is asked for aside, so what it tells may be older than the end.
+    if (isOver(this.view) && !isOver(news)) return;
     for (const [key, value] of Object.entries(news)) {
       const isKnown = key in this.view && (value !== null || !(key in { progress: 1, duration: 1 }));
       if (isKnown) this.view[key] = value;
