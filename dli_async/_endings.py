@@ -1,4 +1,4 @@
-"""How a wait for a job ends: with a result, with the job's failure, or with its time."""
+"""What a report means to those who wait for its job: a change, a result, a failure, an end."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import logging
 from typing import TYPE_CHECKING
 
 from ._errors import ApiError, JobCancelled, JobFailed, JobTimeout, RequestError, SubmitInDoubt
-from ._models import CancelOutcome, ExportResult, JobStatus
+from ._events import EndEvent, StatusEvent
+from ._models import CancelOutcome, ExportResult, JobStatus, StatusReport
 
 if TYPE_CHECKING:
     from ._job import ExportJob
@@ -68,3 +69,19 @@ def cancel_outcome(job: ExportJob) -> CancelOutcome:
     if job.report.status is JobStatus.CANCELLED:
         return CancelOutcome.CANCELLED
     return CancelOutcome.ALREADY_ENDED
+
+
+def tell_change(job: ExportJob, report: StatusReport, before: StatusReport | None) -> None:
+    """Tells log and listeners that a job was seen in another state, or at its end."""
+    job_id = job.job_id or report.job_id
+    previous = before.status if before else None
+    if report.status is JobStatus.UNKNOWN:
+        _log.warning("job %s: unknown status %r; waiting on", job_id, report.raw_status)
+    job.context.emit(StatusEvent(job_id=job_id, status=report.status, previous=previous))
+    if report.is_terminal:
+        job.submission.let_go = False
+        job.context.detached.pop(job.submission, None)
+        _log.info("job %s: %s", job_id, report.status)
+        job.context.emit(
+            EndEvent(job_id=job_id, status=report.status, error_code=report.error_code)
+        )

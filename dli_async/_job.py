@@ -12,13 +12,12 @@ import anyio
 
 from ._awaiting import Awaiting, note_detached
 from ._context import JobContext
-from ._endings import cancel_outcome, end_wait, result_of
+from ._endings import cancel_outcome, end_wait, result_of, tell_change
 from ._errors import (
     ApiError,
     ConfigurationError,
 )
-from ._events import EndEvent, StatusEvent
-from ._models import CancelOutcome, ExportResult, JobStatus, StatusReport, TableExport
+from ._models import CancelOutcome, ExportResult, StatusReport, TableExport
 from ._policies import PollPolicy
 from ._polling import StatusSource, is_noise, poll
 from ._reports import OnReport, Reports, tell
@@ -294,7 +293,7 @@ class ExportJob:
         # Only a client without a source of its own has a watch.
         client_source = api.status if self.context.watch else self.context.status_source
         report = await (self._source or client_source)(job_id)
-        self._reports.note(report, self._note_change)
+        self._reports.note(report, partial(tell_change, self))
         return report
 
     async def _look_through_noise(self) -> None:
@@ -317,7 +316,7 @@ class ExportJob:
             return self._poll(on_report)
 
         async def seen(report: StatusReport) -> None:
-            self._reports.note(report, self._note_change)
+            self._reports.note(report, partial(tell_change, self))
             await tell(on_report, report)
 
         return watch.wait(self._accepted_id(), seen, fresh=self._is_new)
@@ -331,25 +330,11 @@ class ExportJob:
             await poll(source, self._accepted_id(), self._polling, seen)
 
         with self.context.until_closed():
-            await self._reports.wait_for_end(look, on_report, self._note_change)
+            await self._reports.wait_for_end(look, on_report, partial(tell_change, self))
 
     @property
     def _is_new(self) -> bool:
         return self._fresh and self.report is None
-
-    def _note_change(self, report: StatusReport, before: StatusReport | None) -> None:
-        job_id = self._accepted_id()
-        previous = before.status if before else None
-        if report.status is JobStatus.UNKNOWN:
-            _log.warning("job %s: unknown status %r; waiting on", job_id, report.raw_status)
-        self.context.emit(StatusEvent(job_id=job_id, status=report.status, previous=previous))
-        if report.is_terminal:
-            self.submission.let_go = False
-            self.context.detached.pop(self.submission, None)
-            _log.info("job %s: %s", job_id, report.status)
-            self.context.emit(
-                EndEvent(job_id=job_id, status=report.status, error_code=report.error_code)
-            )
 
     def __repr__(self) -> str:
         status = self.report.status if self.report else None

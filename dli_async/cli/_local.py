@@ -59,7 +59,7 @@ def demo(
     them live. Its URL is printed; Ctrl-C or SIGTERM stops it, with exit code 0.
 
     \b
-    Examples: dli-async demo --obs-dir /tmp/obs --slots 4
+    Examples: dli-async demo --obs-dir ./files --slots 4
               dli-async demo --web --run 10
     """
     options = _demo.DemoOptions(
