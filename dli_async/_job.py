@@ -19,7 +19,7 @@ from ._errors import (
 )
 from ._models import CancelOutcome, ExportResult, StatusReport, TableExport
 from ._policies import PollPolicy
-from ._polling import StatusSource, is_noise, poll
+from ._polling import StatusSource, ask_source, is_noise, poll
 from ._reports import OnReport, Reports, tell
 from ._rows import JobDetail, JobProgress
 from ._submission import Submission, SubmitRecord
@@ -292,7 +292,7 @@ class ExportJob:
         api = self.context.api()
         # Only a client without a source of its own has a watch.
         client_source = api.status if self.context.watch else self.context.status_source
-        report = await (self._source or client_source)(job_id)
+        report = await ask_source(self._source or client_source, job_id)
         self._reports.note(report, partial(tell_change, self))
         return report
 

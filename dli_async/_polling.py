@@ -6,6 +6,7 @@ long a wait may last is the business of whoever waits, with an anyio scope.
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Protocol
@@ -140,7 +141,7 @@ async def poll(
     try:
         async for attempt in policy.polling(_unfinished, patience.is_noise):
             with attempt:
-                report = await _look(source, job_id)
+                report = await ask_source(source, job_id)
                 patience.relax()
             if not _failed(attempt.retry_state) and report is not None:
                 attempt.retry_state.set_result(report)
@@ -158,13 +159,17 @@ def _unfinished(report: StatusReport) -> bool:
     return not report.is_terminal
 
 
-async def _look(source: StatusSource, job_id: str) -> StatusReport:
-    report = await source(job_id)
+async def ask_source(source: StatusSource, job_id: str) -> StatusReport:
+    asked = source(job_id)
+    if not inspect.isawaitable(asked):
+        raise ConfigurationError("the status source is not async: must be an `async def`")
+    report = await asked
     if not isinstance(report, StatusReport):
         raise ConfigurationError(
             f"the status source returned {type(report).__name__}: must be a StatusReport"
         )
-    return report
+    # A gateway may know the job by another name; here it keeps its own.
+    return report if report.job_id == job_id else report.model_copy(update={"job_id": job_id})
 
 
 def _failed(state: RetryCallState) -> bool:

@@ -243,7 +243,7 @@ class Submission:
             if self._adopted(found.ours):
                 return
         if trouble is not None:
-            raise self._in_doubt("looking for its job failed", found=()) from trouble
+            raise self._in_doubt(f"looking for its job failed ({trouble})", ()) from trouble
         if found.unclear:
             raise self._in_doubt("the folder of some jobs could not be told", found.unclear)
         if self._landed or self._doubts >= self._policy.attempts:

@@ -34,6 +34,7 @@ def quick_client(emulator: Emulator, **options: Any) -> DliClient:
         "status_source": look,
         "polling": QUICK,
         "submit": SubmitPolicy(grace=0.1),
+        "request_timeout": 1.0,
         "retry": RetryPolicy(attempts=2, wait_initial=0.01),
     }
     client = emulator.client(**(given | options))

@@ -45,6 +45,7 @@ async def main(url, journal, count):
         auth=StaticToken("emulator-token"),
         status_source=look,
         submit=SubmitPolicy(grace=0.3),
+        request_timeout=2.0,
         polling=PollPolicy(initial_delay=0.05, wait_initial=0.05, wait_max=0.2, wait_jitter=0),
     ) as client:
         run = client.export_many(specs, max_running=20, journal=journal, on_event=tell)

@@ -405,6 +405,19 @@ async def test_a_status_source_must_return_a_report() -> None:
             await job
 
 
+async def test_a_status_source_may_know_the_job_by_another_name() -> None:
+    """The job keeps its own id, and a source that is not async is refused by name."""
+
+    async def source(job_id: str) -> StatusReport:
+        return StatusReport(job_id="other", status="FINISHED")
+
+    async with Service().client() as client:
+        assert (await ExportJob.attach(client, "job-1", status_source=source)).job_id == "job-1"
+        plain: Any = lambda job_id: StatusReport(job_id=job_id, status="FINISHED")  # noqa: E731
+        with pytest.raises(ConfigurationError, match="async def"):
+            await ExportJob.attach(client, "job-1", status_source=plain)
+
+
 NOISE = [
     refused(400, "DLI.0002", "There is no job named job-1"),
     httpx.ConnectError("refused"),

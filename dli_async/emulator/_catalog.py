@@ -218,7 +218,9 @@ def _make_view(connection: DuckDBPyConnection, view: str, reader: str, file: Pat
 
     text = glob.escape(str(file)).replace("'", "''")
     try:
-        connection.execute(f"CREATE VIEW {view} AS SELECT * FROM {reader}('{text}')")
+        # A view over text would give a boolean as it is spelt there, since DuckDB drops the cast.
+        kind = "TABLE" if reader == "read_csv" else "VIEW"
+        connection.execute(f"CREATE {kind} {view} AS SELECT * FROM {reader}('{text}')")
     except duckdb.Error as error:
         _log.warning("%s is left out: %s", file, error)
         return False

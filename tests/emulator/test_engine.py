@@ -489,3 +489,21 @@ def test_the_null_engine_exports_without_files() -> None:
         export(engine, "db1.none", "obs://bucket/b")
     engine.close()
     assert export(engine, "db1.t1", "obs://bucket/a") == done
+
+
+@pytest.mark.parametrize("word", ["true", "TRUE", "True", "t"])
+def test_booleans_of_csv_files_are_written_as_spark_writes_them(tmp_path: Path, word: str) -> None:
+    """However a file of the user's spells them, the export says `true`."""
+    folder = tmp_path / "db"
+    folder.mkdir()
+    (folder / "q.csv").write_text(f"a,b\n1,{word}\n2,false\n")
+    engine = DuckEngine(ObsStore(tmp_path / "obs"), folder=folder)
+    table = engine.table("db", "q")
+    assert table is not None
+    if table.columns[1].type != "boolean":
+        pytest.fail(f"{word} was read as {table.columns[1].type}")
+    options = {"compress": "none", "header": False, "overwrite": True}
+    engine.export("db", "q", "obs://b/q", data_type="json", **options)
+    (part,) = (tmp_path / "obs" / "b" / "q").glob("part-*")
+    assert part.read_text() == '{"a":1,"b":true}\n{"a":2,"b":false}\n'
+    engine.close()

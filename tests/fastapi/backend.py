@@ -21,7 +21,9 @@ async def current_user(authorization: str | None = Header(None)) -> str:
 
 def make_app() -> FastAPI:
     """Uvicorn calls it in each worker."""
-    app = FastAPI(lifespan=dli_lifespan(polling=POLLING, submit=SubmitPolicy(grace=0.3)))
+    app = FastAPI(
+        lifespan=dli_lifespan(polling=POLLING, submit=SubmitPolicy(grace=0.3), request_timeout=2.0)
+    )
     router = exports_router(
         ExportPolicy(data_paths=["obs://bucket"]),
         identity=Depends(current_user),
