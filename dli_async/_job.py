@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Callable, Generator
 from functools import partial
 from typing import Any, Literal, Protocol
@@ -13,10 +12,7 @@ import anyio
 from ._awaiting import Awaiting, note_detached
 from ._context import JobContext
 from ._endings import cancel_outcome, end_wait, result_of, tell_change
-from ._errors import (
-    ApiError,
-    ConfigurationError,
-)
+from ._errors import ApiError, ConfigurationError
 from ._models import CancelOutcome, ExportResult, StatusReport, TableExport
 from ._policies import PollPolicy
 from ._polling import StatusSource, ask_source, is_noise, poll
@@ -24,8 +20,6 @@ from ._reports import OnReport, Reports, tell
 from ._rows import JobDetail, JobProgress
 from ._submission import Submission, SubmitRecord
 from ._token import SavedJob
-
-_log = logging.getLogger("dli_async.watch")
 
 
 class _HasContext(Protocol):

@@ -103,7 +103,7 @@ class _Patience:
             fact.job_id = job_id
             fact.add_note(f"while waiting for job {job_id}")
             return fact
-        if error is not None and (is_noise(error)):
+        if error is not None and is_noise(error):
             return JobTimeout(
                 f"looking at job {job_id} kept failing for {self._policy.give_up_after:g} s; "
                 f"the job may still run (last: {error})",
@@ -160,6 +160,11 @@ def _unfinished(report: StatusReport) -> bool:
 
 
 async def ask_source(source: StatusSource, job_id: str) -> StatusReport:
+    """One look through a source, which is held to its contract.
+
+    Raises:
+        ConfigurationError: it is not async, or returned something else than a report.
+    """
     asked = source(job_id)
     if not inspect.isawaitable(asked):
         raise ConfigurationError("the status source is not async: must be an `async def`")
