@@ -232,7 +232,9 @@ async def test_an_interrupted_intent_is_taken_back(path: Path, emulator: Emulato
     """An export whose POST never left is planned again, so that nobody has to look for it."""
     async with quick_client(emulator, requests_per_second=0.5) as slow:
         async with slow.export_many(specs(20), journal=path, max_running=20):
-            while not await entries_of(path, states=[S.SUBMITTING]):
+            while len(await entries_of(path)) < 20 or not await entries_of(
+                path, states=[S.SUBMITTING]
+            ):
                 await anyio.lowlevel.checkpoint()
             at_most = len(await entries_of(path, states=[S.SUBMITTING]))
         assert at_most <= 16
