@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import ssl
 from base64 import b64encode
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from functools import lru_cache
 
 import aiohttp
 import httpx
@@ -69,23 +69,29 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         headers = CIMultiDict(request.headers.multi_items())
         if request.url.scheme == "http":  # no tunnel: the proxy reads the request itself
             headers.update(proxy_login)
-        with _as_httpx():
+        try:
             async with self._session.request(
                 request.method,
                 URL(str(request.url), encoded=True),
                 headers=headers,
                 data=await request.aread() or None,
                 allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(
-                    connect=times.get("connect"), sock_read=times.get("read")
-                ),
+                timeout=_limits(times.get("connect"), times.get("read")),
                 proxy=proxy,
                 proxy_headers=proxy_login,
             ) as response:
                 content = await response.read()
-        return httpx.Response(
-            response.status, headers=response.raw_headers, content=content, request=request
+        except aiohttp.ClientError as error:
+            raise _as_httpx(error) from error
+        answer = httpx.Response(
+            response.status,
+            headers=response.raw_headers,
+            stream=httpx.ByteStream(content),
+            request=request,
         )
+        answer.headers.encoding = "iso-8859-1"
+        answer.read()
+        return answer
 
     async def aclose(self) -> None:
         await self._session.close()
@@ -101,11 +107,16 @@ def _without_password(proxy: str | None) -> tuple[str | None, dict[str, str]]:
     return plain, {"Proxy-Authorization": f"Basic {login}"}
 
 
-@contextmanager
-def _as_httpx() -> Iterator[None]:
-    """What their map leaves out (an answer that is no HTTP, for one) is httpx's error too."""
+@lru_cache(maxsize=16)
+def _limits(connect: float | None, read: float | None) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(connect=connect, sock_read=read)
+
+
+def _as_httpx(error: aiohttp.ClientError) -> httpx.HTTPError:
     try:
         with map_aiohttp_exceptions():
-            yield
-    except aiohttp.ClientError as error:
-        raise httpx.RemoteProtocolError(str(error)) from error
+            raise error
+    except httpx.HTTPError as mapped:
+        return mapped
+    except aiohttp.ClientError:  # their map leaves out an answer that is no HTTP, for one
+        return httpx.RemoteProtocolError(str(error))

@@ -99,6 +99,10 @@ class Emitter:
             raise ConfigurationError(f"on_event={listener!r}: must not be async; it is not awaited")
         self._listener = listener
 
+    def __bool__(self) -> bool:
+        """Whether anybody listens; events that nobody wants need not be made."""
+        return self._listener is not None
+
     def __call__(self, event: Event) -> None:
         if self._listener is None:
             return

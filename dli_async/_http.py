@@ -42,15 +42,13 @@ Params = Mapping[str, str | int | bool | None]
 Settle = Callable[[Answer | DliError], None]
 
 _CONNECT_LIMIT = 10.0
-_HEADERS = httpx.Headers(
-    {
-        "Accept": "application/json",
-        "Accept-Encoding": "gzip, deflate",
-        "Content-Type": "application/json",
-        "User-Agent": f"dli_async/{version('dli-async')}",
-        "X-Language": "en-us",
-    }
-)
+_HEADERS = {
+    "Accept": "application/json",
+    "Accept-Encoding": "gzip, deflate",
+    "Content-Type": "application/json",
+    "User-Agent": f"dli_async/{version('dli-async')}",
+    "X-Language": "en-us",
+}
 
 
 @dataclass(frozen=True)
@@ -111,6 +109,8 @@ class Http:
         self._endpoint = endpoint
         # Submits all go to one URL, and parsing it takes as long as hashing.
         self._url = lru_cache(maxsize=64)(httpx.URL)
+        host = httpx.URL(endpoint).netloc.decode("ascii")
+        self._headers = httpx.Headers({"Host": host, **_HEADERS})
         self._auth = auth
         self._gate = gate
         self._tasks = tasks
@@ -200,16 +200,11 @@ class Http:
             self._heed(error, started)
             raise
         finally:
-            self._tell_request(call, outcome, anyio.current_time() - started)
+            self._tell_request(call, outcome, started)
         return outcome
 
     async def _send(self, call: Call) -> tuple[int, httpx.Headers, bytes]:
-        request = httpx.Request(
-            call.method,
-            self._url(self._endpoint + call.target()),
-            headers=_HEADERS,
-            content=None if call.body is None else to_json(call.body),
-        )
+        request = self._build(call)
         if self._client.is_closed:
             raise ClientClosed(f"{call.method} {call.path}: its client is closed")
         try:
@@ -223,6 +218,21 @@ class Http:
             f"{call.method} {call.path}: no answer within {self.request_timeout:g} s"
         )
 
+    def _build(self, call: Call) -> httpx.Request:
+        # Given a body as `content`, httpx would look for headers that are known to be missing.
+        body = b"" if call.body is None else to_json(call.body)
+        request = httpx.Request(
+            call.method,
+            self._url(self._endpoint + call.target()),
+            headers=self._headers,
+            stream=httpx.ByteStream(body),
+        )
+        request.headers.encoding = "utf-8"
+        if body:
+            request.headers["Content-Length"] = str(len(body))
+        request.read()
+        return request
+
     def _heed(self, error: BaseException, started: float) -> None:
         if isinstance(error, RateLimited):
             self._gate.slow_down(started)
@@ -231,8 +241,11 @@ class Http:
             self._gate.pause(min(delay, self._retry.retry_after_max))
 
     def _tell_request(
-        self, call: Call, outcome: Answer | BaseException | None, spent: float
+        self, call: Call, outcome: Answer | BaseException | None, started: float
     ) -> None:
+        if not self._emit and not _log.isEnabledFor(logging.DEBUG):
+            return
+        spent = anyio.current_time() - started
         status = getattr(outcome, "status_code", None)
         request_id = getattr(outcome, "request_id", None)
         error = _reason(outcome) if isinstance(outcome, BaseException) else None

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextvars
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from functools import partial
 from typing import Any, Generic, TypeVar, cast
 
@@ -25,12 +26,11 @@ T = TypeVar("T")
 class _Work(Generic[T]):
     """One piece of work: its end, and its value or error."""
 
-    __slots__ = ("_ended", "_error", "_value", "done", "may_stop", "scope", "task")
+    __slots__ = ("_ended", "_error", "_value", "done", "scope", "task")
 
     def __init__(self, may_stop: bool, ended: Callable[[], None]) -> None:
         self.done = anyio.Event()
-        self.scope = anyio.CancelScope()
-        self.may_stop = may_stop
+        self.scope = anyio.CancelScope() if may_stop else None
         self.task: Any = None  # asyncio keeps only weak references
         self._ended = ended
         self._value: T | None = None
@@ -40,7 +40,7 @@ class _Work(Generic[T]):
 
     async def run(self, func: Callable[[], Awaitable[T]]) -> None:
         try:
-            with self.scope:
+            with self.scope or nullcontext():
                 self._value = await func()
                 self._error = None
         except Exception as error:
@@ -86,7 +86,7 @@ class OwnedTasks:
         Raises:
             ClientClosed: it was cut short.
         """
-        work = _Work[T](may_stop, ended)
+        work: _Work[T] = _Work(may_stop, ended)
         self._running.add(work)
         self._spawn(work, func)
         await work.done.wait()
@@ -125,7 +125,7 @@ class OwnedTasks:
         cancelled: BaseException | None = None
         while self._running:
             for work in self._running:
-                if work.may_stop:
+                if work.scope is not None:
                     work.scope.cancel()
             try:
                 with anyio.CancelScope(shield=True):

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import logging
 import ssl
-from collections.abc import Callable
-from contextlib import aclosing
+from collections.abc import Callable, Generator
+from contextlib import aclosing, closing
 from functools import cache
 from ipaddress import ip_address
 from pathlib import Path
@@ -202,6 +202,8 @@ class Wire:
         """Sends a request as often as its login asks for, and reads the last answer."""
         if auth is None:
             return await self._exchange(request)
+        if type(auth).async_auth_flow is httpx.Auth.async_auth_flow:
+            return await self._follow(auth.auth_flow(request))
         async with aclosing(auth.async_auth_flow(request)) as flow:
             request = await anext(flow)
             while True:
@@ -209,6 +211,17 @@ class Wire:
                 try:
                     request = await flow.asend(response)
                 except StopAsyncIteration:
+                    return response
+
+    async def _follow(self, flow: Generator[httpx.Request, httpx.Response, None]) -> httpx.Response:
+        """A login that has nothing to await; an asynchronous generator costs as much as a hash."""
+        with closing(flow):
+            request = next(flow)
+            while True:
+                response = await self._exchange(request)
+                try:
+                    request = flow.send(response)
+                except StopIteration:
                     return response
 
     async def _exchange(self, request: httpx.Request) -> httpx.Response:

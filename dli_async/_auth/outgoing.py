@@ -83,6 +83,8 @@ def _authorization(
 
 
 def _make_canonical(request: Request) -> None:
+    if b"?" not in request.url.raw_path:
+        return
     query = request.url.query.decode("ascii")
     canonical = signing.canonical_query(query)
     if canonical != query or request.url.raw_path.endswith(b"?"):

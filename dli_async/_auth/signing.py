@@ -43,6 +43,7 @@ Headers = Mapping[str, str] | Sequence[tuple[str, str]]
 
 _SIGNED_CONTENT_TYPES = ("application/json", "application/bson")
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
+_AUTHORITY = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)")
 _STANDARD_HOST = re.compile(
     r"[a-z][a-z0-9-]+(\.[a-z]{2,}-[a-z]+-\d{1,2})?\.(my)?(huaweicloud|myhwclouds).(com|cn)"
 )
@@ -204,7 +205,7 @@ def _split_target(url: str) -> tuple[str, str]:
 
 
 def _after_authority(url: str) -> tuple[str, str]:
-    match = re.match(r"[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)", url)
+    match = _AUTHORITY.match(url)
     return (match[1], url[match.end() :]) if match else ("", url)
 
 
