@@ -5,9 +5,20 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from ._errors import ApiError, JobCancelled, JobFailed, JobTimeout, RequestError, SubmitInDoubt
+import anyio
+
+from ._errors import (
+    ApiError,
+    ConfigurationError,
+    JobCancelled,
+    JobFailed,
+    JobTimeout,
+    RequestError,
+    SubmitInDoubt,
+)
 from ._events import EndEvent, StatusEvent
 from ._models import CancelOutcome, ExportResult, JobStatus, StatusReport
+from ._reports import Reports
 
 if TYPE_CHECKING:
     from ._job import ExportJob
@@ -34,8 +45,21 @@ def result_of(job: ExportJob) -> ExportResult:
     )
 
 
-async def end_wait(job: ExportJob, timeout: float, on_timeout: str) -> None:
-    """Ends a wait whose time is up; returns only if the job turns out to have finished.
+def check_wait(timeout: object, on_timeout: object = "detach") -> None:
+    """Refuses limits of a wait that mean nothing.
+
+    Raises:
+        ConfigurationError: naming the value.
+    """
+    is_time = isinstance(timeout, int | float) and timeout >= 0
+    if timeout is not None and not is_time:
+        raise ConfigurationError(f"timeout={timeout!r}: must be seconds, and not negative")
+    if on_timeout not in ("detach", "cancel"):
+        raise ConfigurationError(f"on_timeout={on_timeout!r}: must be 'detach' or 'cancel'")
+
+
+async def end_wait(job: ExportJob, reports: Reports, timeout: float, on_timeout: str) -> None:
+    """Ends a wait whose time is up; returns only if the job turns out to have ended by itself.
 
     Raises:
         JobTimeout: with the job id, once a POST under way has told it.
@@ -44,21 +68,41 @@ async def end_wait(job: ExportJob, timeout: float, on_timeout: str) -> None:
     await job.submission.wait_in_flight()
     if job.ended:
         return
-    fate = "still runs"
-    if on_timeout == "cancel" and job.job_id is not None:
-        try:
-            fate = f"was to be cancelled: {await job.cancel()}"
-        except (ApiError, RequestError) as error:
-            fate = f"still runs, since it could not be cancelled ({error})"
-        if job.report and job.report.status is JobStatus.FINISHED:
-            return
     if job.job_id is None and job.spec is not None and job.in_doubt:
         raise SubmitInDoubt(
-            f"{job.spec}: no more than {timeout:g} s were left to find out whether it was accepted",
+            f"{job.spec}: whether its submit was accepted was not settled within {timeout:g} s",
             spec=job.spec,
         )
-    what = f"job {job.job_id} {fate}" if job.job_id else f"{job.spec} was not submitted"
-    raise JobTimeout(f"{timeout:g} s are over and {what}", job_id=job.job_id, report=job.report)
+    if job.job_id is None:
+        raise JobTimeout(f"{job.spec} was not submitted within {timeout:g} s", job_id=None)
+    fates = [f"job {job.job_id} was not seen to end within {timeout:g} s"]
+    if on_timeout == "cancel":
+        fates.append(await _fate_of_cancel(job))
+        if job.ended and job.report and job.report.status is not JobStatus.CANCELLED:
+            return
+    if not job.ended:
+        fates.append(_last_seen(reports))
+    raise JobTimeout("; ".join(fates), job_id=job.job_id, report=job.report)
+
+
+async def _fate_of_cancel(job: ExportJob) -> str:
+    try:
+        outcome = await job.cancel()
+    except (ApiError, RequestError) as error:
+        return f"it could not be cancelled ({error})"
+    if outcome is CancelOutcome.NOT_CONFIRMED:
+        return "its cancellation was asked for and not confirmed"
+    return "it was cancelled"
+
+
+def _last_seen(reports: Reports) -> str:
+    if reports.seen_at is None:
+        return "its status is not known yet"
+    age = anyio.current_time() - reports.seen_at
+    if reports.latest is None:
+        return f"it had not ended when it was last seen, {age:.1f} s ago"
+    word = reports.latest.raw_status or reports.latest.status
+    return f"its last known status is {word}, seen {age:.1f} s ago"
 
 
 def cancel_outcome(job: ExportJob) -> CancelOutcome:

@@ -20,7 +20,7 @@
   * JobError                  about one job, which can be awaited again
     * JobFailed
     * JobCancelled
-    * JobTimeout (TimeoutError)  the wait ended; the job still runs
+    * JobTimeout (TimeoutError)  the wait ended; the job may still run
   * JournalError
 """
 
@@ -262,7 +262,7 @@ class JobCancelled(JobError):
 
 
 class JobTimeout(JobError, TimeoutError):
-    """Raised when a wait ended before the job did. The job still runs."""
+    """Raised when a wait ended and the job was not seen to end: it may still run."""
 
 
 class JournalError(DliError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Generator
+from contextlib import suppress
 from functools import partial
 from typing import Any, Literal, Protocol
 from uuid import uuid4
@@ -11,8 +12,8 @@ import anyio
 
 from ._awaiting import Awaiting, note_detached
 from ._context import JobContext
-from ._endings import cancel_outcome, end_wait, result_of, tell_change
-from ._errors import ApiError, ConfigurationError
+from ._endings import cancel_outcome, check_wait, end_wait, result_of, tell_change
+from ._errors import ApiError, ConfigurationError, JobTimeout
 from ._models import CancelOutcome, ExportResult, StatusReport, TableExport
 from ._policies import PollPolicy
 from ._polling import StatusSource, ask_source, is_noise, poll
@@ -226,22 +227,22 @@ class ExportJob:
         """Submits the export if need be and waits for its end.
 
         Args:
-            timeout: seconds for the whole wait; None (default) waits for ever. A wait that ends
-                while the submit is under way may overrun by one `request_timeout`.
+            timeout: seconds for the whole wait; None (default) waits for ever. No look outlasts
+                it: 0 gives what is known already, and `status` looks. A wait that ends while the
+                submit is under way may overrun by one `request_timeout`.
             on_report: called, or awaited, with reports of the job, in this task; an error in it
                 ends this wait only.
-            on_timeout: `detach` (default) leaves the job running; `cancel` cancels it.
+            on_timeout: `detach` (default) leaves the job alone; `cancel` cancels it, which takes
+                as long as `cancel` does.
 
         Raises:
             JobFailed, JobCancelled: the job ended so.
-            JobTimeout: `timeout` is over, or looks kept failing; the job still runs.
+            JobTimeout: the job was not seen to end within `timeout`, or looks kept failing; it
+                may still run.
             SubmitInDoubt, ApiError, RequestError: see `submit`.
             ClientClosed: the client closed meanwhile; the job runs on.
         """
-        if timeout is not None and not timeout >= 0:
-            raise ConfigurationError(f"timeout={timeout!r}: must not be negative")
-        if on_timeout not in ("detach", "cancel"):
-            raise ConfigurationError(f"on_timeout={on_timeout!r}: must be 'detach' or 'cancel'")
+        check_wait(timeout, on_timeout)
         with Awaiting(self):
             if timeout is None:
                 await self._submit()
@@ -251,7 +252,7 @@ class ExportJob:
                 await self._submit()
                 await self._wait(on_report)
             if scope.cancelled_caught:
-                await end_wait(self, timeout, on_timeout)
+                await end_wait(self, self._reports, timeout, on_timeout)
             return result_of(self)
 
     def __await__(self) -> Generator[Any, Any, ExportResult]:
@@ -264,10 +265,11 @@ class ExportJob:
             timeout: seconds to wait for the confirmation (default 60).
 
         Raises:
-            ConfigurationError: the export was not submitted.
+            ConfigurationError: the export was not submitted, or `timeout` is negative.
             ApiError, RequestError: the request to cancel failed for another reason than that the
                 job has ended.
         """
+        check_wait(timeout)
         with self.context.until_closed():
             await self.submission.wait_in_flight()
             try:
@@ -277,7 +279,7 @@ class ExportJob:
                 if error.status_code != 400:
                     raise
                 await self._look_through_noise()
-            with anyio.move_on_after(timeout):
+            with suppress(JobTimeout), anyio.move_on_after(timeout):
                 await self._wait(None)
         return cancel_outcome(self)
 
@@ -313,7 +315,9 @@ class ExportJob:
             self._reports.note(report, partial(tell_change, self))
             await tell(on_report, report)
 
-        return watch.wait(self._accepted_id(), seen, fresh=self._is_new)
+        return watch.wait(
+            self._accepted_id(), seen, fresh=self._is_new, left=self._reports.note_sight
+        )
 
     async def _poll(self, on_report: OnReport | None) -> None:
         source = self._source or self.context.status_source

@@ -32,14 +32,18 @@ class _News:
 class Reports:
     """The latest report of a job, and who waits for the next.
 
+    `seen_at` is when a look last showed the job, in seconds of the event loop's clock; None before
+    the first one.
+
     `OnChange` is not kept: its owner holds the reports, and a circle would leave each job to the
     garbage collector.
     """
 
-    __slots__ = ("_led", "_news", "latest")
+    __slots__ = ("_led", "_news", "latest", "seen_at")
 
     def __init__(self) -> None:
         self.latest: StatusReport | None = None
+        self.seen_at: float | None = None
         self._news: _News | None = None
         self._led = False
 
@@ -53,9 +57,14 @@ class Reports:
         if self.ended:
             return
         before, self.latest = self.latest, report
+        self.seen_at = anyio.current_time()
         if before is None or report.raw_status != before.raw_status:
             on_change(report, before)
         self._spread()
+
+    def note_sight(self, moment: float) -> None:
+        """Takes in that a look showed the job and had nothing new to tell."""
+        self.seen_at = max(moment, self.seen_at or moment)
 
     async def wait_for_end(
         self, look: Look, on_report: OnReport | None, on_change: OnChange

@@ -23,6 +23,7 @@ from ._sweep import Sweep
 from ._tally import Entry, Tally
 
 Seen = Callable[[StatusReport], Awaitable[None]]
+Sight = Callable[[float], None]
 
 # Seconds: a second job to wait for is looked at within this time, and looks are this far apart.
 _NOTICE = 2.0
@@ -87,13 +88,17 @@ class Watch:
         self._failures = 0
         self._failing_since: float | None = None
 
-    async def wait(self, job_id: str, seen: Seen, *, fresh: bool) -> StatusReport:
+    async def wait(
+        self, job_id: str, seen: Seen, *, fresh: bool, left: Sight = lambda _: None
+    ) -> StatusReport:
         """Waits until a job has ended, and returns its last report.
 
         Args:
             seen: gets new reports of the job in this task; if several came meanwhile, the latest.
                 The last one always comes. Its errors end this wait only.
             fresh: whether the job was just accepted; otherwise it may have ended long ago.
+            left: called at the end of the wait with the moment at which a look last showed the
+                job, which `seen` need not have heard of; not called if none did.
 
         Raises:
             JobTimeout: looks failed for `PollPolicy.give_up_after` seconds.
@@ -114,6 +119,8 @@ class Watch:
                 else:
                     await self._sleep_or_lead(waiter, entry)
         finally:
+            if entry.look:
+                left(entry.seen_at)
             self._leave(entry, waiter)
 
     def close(self, error: Exception) -> None:

@@ -104,7 +104,7 @@ async def export_many(
             folder beside the first, `<data_path>-attempt-2` and so on, since the failed one may
             have left files. With a journal, earlier runs count.
         timeout: seconds for each attempt, from its turn to its end; None (default) waits for ever.
-            An export that takes longer ends with `JobTimeout`; its job runs on.
+            An export that takes longer ends with `JobTimeout`; its job is left alone.
 
     Raises:
         ConfigurationError: an argument breaks a rule.

@@ -172,11 +172,11 @@ async def test_a_job_cancelled_by_somebody_raises_job_cancelled() -> None:
             await client.export(spec())
 
 
-async def test_a_wait_that_times_out_says_that_the_job_still_runs() -> None:
-    """JobTimeout is a TimeoutError, never a failed job, and the job can be awaited again."""
+async def test_a_wait_that_times_out_is_not_a_failed_job() -> None:
+    """JobTimeout is a TimeoutError, and its job can be awaited again."""
     service = Service(submit=accepted(), status=report("RUNNING"))
     async with service.client() as client:
-        with pytest.raises(JobTimeout, match="job job-1 still runs") as caught:
+        with pytest.raises(JobTimeout, match="job job-1 was not seen to end") as caught:
             await client.export(spec(), timeout=3600)
         assert isinstance(caught.value, TimeoutError)
         assert client.detached == [caught.value.job]
@@ -185,6 +185,47 @@ async def test_a_wait_that_times_out_says_that_the_job_still_runs() -> None:
         assert (await caught.value.job).job_id == "job-1"
         assert client.detached == []
     assert service.count("submit") == 1
+
+
+@pytest.mark.parametrize("own_source", [False, True])
+async def test_a_timeout_tells_what_was_last_seen_and_when(own_source: bool) -> None:
+    """The error claims no more than looks have shown, however the job is looked at."""
+    service = Service(submit=accepted(), status=[report("LAUNCHING"), report("RUNNING")])
+    async with service.client() as client:
+        source = StatusEndpoint(client) if own_source else None
+        polling = PollPolicy(initial_delay=0, wait=wait_fixed(10))
+        job = ExportJob(client, spec(), status_source=source, polling=polling)
+        with pytest.raises(JobTimeout) as caught:
+            await job.result(timeout=47)
+    words = "job job-1 was not seen to end within 47 s; its last known status is RUNNING, seen 7."
+    assert str(caught.value).startswith(words)
+    assert caught.value.report is job.report
+
+
+async def test_a_timeout_before_the_first_look_does_not_guess() -> None:
+    """A job of which nothing was heard is not said to run."""
+    service = Service(submit=accepted(), status=report("RUNNING"))
+    async with service.client() as client:
+        with pytest.raises(JobTimeout, match="its status is not known yet"):
+            await client.export(spec(), timeout=0.5)
+    assert service.count("status") == 0
+
+
+@pytest.mark.parametrize("own_source", [False, True])
+async def test_a_timeout_of_zero_asks_nothing_and_gives_what_is_known(own_source: bool) -> None:
+    """The result of a job that is known to have ended; else JobTimeout, and nothing is sent."""
+    service = Service(status=report("FINISHED"))
+    async with service.client() as client:
+        source = StatusEndpoint(client) if own_source else None
+        job = client.job("job-1", status_source=source)
+        with pytest.raises(JobTimeout, match="not known yet"):
+            await job.result(timeout=0)
+        assert service.calls == []
+        await job.status()
+        assert (await job.result(timeout=0)).status is JobStatus.FINISHED
+        with pytest.raises(JobTimeout, match="was not submitted within 0 s"):
+            await client.export(spec(), timeout=0)
+    assert len(service.calls) == 1
 
 
 async def test_the_timeout_cuts_a_look_in_flight() -> None:
@@ -230,6 +271,46 @@ async def test_on_timeout_cancel_that_loses_the_race_gives_the_result() -> None:
     async with service.client() as client:
         result = await client.export(spec(), timeout=10, on_timeout="cancel")
     assert result.row_count == 1
+
+
+async def test_on_timeout_cancel_that_finds_a_failed_job_raises_job_failed() -> None:
+    """What the job came to by itself is told, not that the wait was over."""
+    service = Service(submit=accepted(), status=report("RUNNING"))
+
+    def cancel(request: httpx.Request) -> httpx.Response:
+        service.set(status=report("FAILED", message="boom"))
+        return refused(400, "DLI.0001", "job has ended")
+
+    service.set(cancel=cancel)
+    async with service.client() as client:
+        with pytest.raises(JobFailed, match="boom"):
+            await client.export(spec(), timeout=10, on_timeout="cancel")
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (refused(403, "DLI.0003", "not yours"), r"could not be cancelled \(.*not yours.*RUNNING"),
+        (httpx.Response(200, json={"is_success": True}), "asked for and not confirmed.*RUNNING"),
+    ],
+)
+async def test_on_timeout_cancel_that_does_not_work_says_so(
+    answer: httpx.Response, words: str
+) -> None:
+    """The error of the wait tells what became of the wish, and how the job was seen last."""
+    service = Service(submit=accepted(), status=report("RUNNING"), cancel=answer)
+    async with service.client() as client:
+        with pytest.raises(JobTimeout, match=words):
+            await client.export(spec(), timeout=10, on_timeout="cancel")
+
+
+async def test_a_cancel_whose_confirmation_cannot_be_looked_for_is_not_confirmed() -> None:
+    """The cancel was accepted, and looks that keep failing afterwards do not hide that."""
+    service = Service(
+        cancel=httpx.Response(200, json={"is_success": True}), status=refused(503, "", "down")
+    )
+    async with service.client(polling=PollPolicy(give_up_after=5)) as client:
+        assert await client.job("job-1").cancel() is CancelOutcome.NOT_CONFIRMED
 
 
 @pytest.mark.parametrize(
@@ -598,8 +679,11 @@ async def test_bad_arguments_of_result_are_named() -> None:
     service = Service()
     async with service.client() as client:
         job = ExportJob(client, spec())
-        with pytest.raises(ConfigurationError, match="timeout=-1"):
-            await job.result(timeout=-1)
+        for timeout in (-1, math.nan, "5"):
+            with pytest.raises(ConfigurationError, match=f"timeout={timeout!r}: must be seconds"):
+                await job.result(timeout=timeout)  # type: ignore[arg-type]
+            with pytest.raises(ConfigurationError, match=f"timeout={timeout!r}: must be seconds"):
+                await job.cancel(timeout=timeout)  # type: ignore[arg-type]
         with pytest.raises(ConfigurationError, match="on_timeout='stop'"):
             await job.result(on_timeout="stop")  # type: ignore[arg-type]
     assert service.calls == []

@@ -203,6 +203,28 @@ async def test_a_young_second_job_is_looked_at_soon() -> None:
     crowd.assert_at_rest()
 
 
+async def test_a_wait_that_is_given_up_knows_when_its_job_was_seen_last() -> None:
+    """Looks that show a job as before are not told one by one, but they count as having seen it."""
+    crowd = Crowd(Service([one(name, 10_000) for name in "abc"]))
+    told: list[float] = []
+    last_seen: list[float] = []
+
+    async def seen(report: StatusReport) -> None:
+        told.append(anyio.current_time())
+
+    async with anyio.create_task_group() as group:
+        for name in "bc":
+            group.start_soon(crowd.wait, name)
+        with anyio.move_on_after(900):
+            await crowd.watch.wait("a", seen, fresh=True, left=last_seen.append)
+        assert anyio.current_time() - told[-1] > 800
+        assert anyio.current_time() - last_seen[0] <= 30
+        with anyio.move_on_after(0.5):
+            await crowd.watch.wait("new", seen, fresh=True, left=last_seen.append)
+        assert len(last_seen) == 1
+        group.cancel_scope.cancel()
+
+
 # -- lists that mislead
 
 

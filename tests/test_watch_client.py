@@ -136,6 +136,23 @@ async def test_a_wait_that_times_out_leaves_the_others() -> None:
     assert result.status == "FINISHED"
 
 
+async def test_a_timeout_in_a_crowd_tells_when_its_job_was_last_seen() -> None:
+    """Jobs that only launch tell their waiters nothing in a crowd, and yet were seen."""
+    emulator = make_emulator(slots=1)
+    told: list[str] = []
+
+    async def give_up(client: DliClient, number: int) -> None:
+        try:
+            await client.export(spec(number), timeout=60)
+        except JobTimeout as error:
+            told.append(str(error))
+
+    async with emulator, emulator.client() as client, anyio.create_task_group() as group:
+        for number in range(260):
+            group.start_soon(give_up, client, number)
+    assert any("it had not ended when it was last seen, " in words for words in told)
+
+
 async def test_refused_lists_are_replaced_by_status() -> None:
     """The fault `list-refused` delays exports and fails none."""
     emulator = make_emulator({"route": "list-jobs", "kind": "list-refused"})
