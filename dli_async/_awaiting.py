@@ -6,7 +6,7 @@ import logging
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from ._errors import JobError, SubmitInDoubt
+from ._errors import JobError, NotFound, SubmitInDoubt
 
 if TYPE_CHECKING:
     from ._job import ExportJob
@@ -45,9 +45,24 @@ class Awaiting:
         submission.awaiters -= 1
         if error is not None:
             submission.let_go = not submission.awaiters and not self._job.ended
+            if isinstance(error, NotFound):
+                note_missing(self._job)
             note_detached(self._job, logging.INFO)
         if isinstance(error, JobError | SubmitInDoubt):
             error.job = self._job
+
+
+def known_to_exist(job: ExportJob) -> bool:
+    """Whether the service accepted the job or showed it; an id from elsewhere may be wrong."""
+    is_ours = job.spec is not None or job.context.registry.owns(job.job_id or "")
+    return is_ours or job.report is not None
+
+
+def note_missing(job: ExportJob) -> None:
+    """Takes in that the service has no such job: an id that was never right is let go of."""
+    if not known_to_exist(job):
+        job.submission.let_go = False
+        job.context.detached.pop(job.submission, None)
 
 
 def note_detached(job: ExportJob, level: int = logging.WARNING) -> None:

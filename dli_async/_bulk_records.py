@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from typing import Protocol
 
 import anyio
 
-from ._context import JobContext
+from ._context import HasContext
 from ._errors import DliError, JobError, JournalError
 from ._job import ExportJob
 from ._journal import Journal
@@ -19,11 +18,6 @@ from ._token import SavedJob
 # How many exports may be between "about to be posted" and "accepted": after a crash each of them
 # must be looked for.
 _SUBMITTING = 16
-
-
-class HasContext(Protocol):
-    @property
-    def job_context(self) -> JobContext: ...
 
 
 class Record:

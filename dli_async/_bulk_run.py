@@ -20,7 +20,8 @@ from ._bulk_outcomes import (
     ExportSubmitted,
     OnEvent,
 )
-from ._bulk_records import HasContext, Record, Records
+from ._bulk_records import Record, Records
+from ._context import HasContext
 from ._errors import (
     AuthenticationError,
     ClientClosed,

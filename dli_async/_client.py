@@ -304,7 +304,11 @@ class DliClient(Lists):
         status_source: StatusSource | None = None,
         polling: PollPolicy | None = None,
     ) -> ExportJob:
-        """The handle of a job that exists already. No I/O; a wrong id shows at the first look."""
+        """The handle of a job that exists already. No I/O; a wrong id shows at the first look.
+
+        A job that another process submitted a moment ago may not be known to the service yet: its
+        `ExportJob.token` waits for that.
+        """
         return ExportJob.attach(self, job_id, status_source=status_source, polling=polling)
 
     async def project_id(self) -> str:

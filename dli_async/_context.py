@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from ._api import Api
 from ._events import Emitter
@@ -41,3 +41,11 @@ class JobContext:
     emit: Emitter
     registry: Registry = field(default_factory=Registry)
     detached: dict[Submission, ExportJob] = field(default_factory=dict)
+
+
+class HasContext(Protocol):
+    """A `DliClient`, for those who need no more of it."""
+
+    @property
+    def job_context(self) -> JobContext:
+        """What its jobs share."""

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import suppress
 from functools import partial
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 from uuid import uuid4
 
 import anyio
 
-from ._awaiting import Awaiting, note_detached
-from ._context import JobContext
+from ._awaiting import Awaiting, known_to_exist, note_detached, note_missing
+from ._context import HasContext
 from ._endings import cancel_outcome, check_wait, end_wait, result_of, tell_change
-from ._errors import ApiError, ConfigurationError, JobTimeout
+from ._errors import ApiError, ConfigurationError, JobTimeout, NotFound
 from ._models import CancelOutcome, ExportResult, StatusReport, TableExport
 from ._policies import PollPolicy
 from ._polling import StatusSource, ask_source, is_noise, poll
@@ -21,11 +21,6 @@ from ._reports import OnReport, Reports, tell
 from ._rows import JobDetail, JobProgress
 from ._submission import Submission, SubmitRecord
 from ._token import SavedJob
-
-
-class _HasContext(Protocol):
-    @property
-    def job_context(self) -> JobContext: ...
 
 
 class ExportJob:
@@ -47,7 +42,7 @@ class ExportJob:
 
     def __init__(
         self,
-        client: _HasContext,
+        client: HasContext,
         spec: TableExport,
         *,
         status_source: StatusSource | None = None,
@@ -60,7 +55,7 @@ class ExportJob:
 
     def _set_up(
         self,
-        client: _HasContext,
+        client: HasContext,
         spec: TableExport | None,
         status_source: StatusSource | None,
         polling: PollPolicy | None,
@@ -97,7 +92,7 @@ class ExportJob:
     @classmethod
     def attach(
         cls,
-        client: _HasContext,
+        client: HasContext,
         job_id: str,
         *,
         spec: TableExport | None = None,
@@ -114,7 +109,7 @@ class ExportJob:
     @classmethod
     def resume(
         cls,
-        client: _HasContext,
+        client: HasContext,
         token: str,
         *,
         status_source: StatusSource | None = None,
@@ -288,7 +283,11 @@ class ExportJob:
         api = self.context.api()
         # Only a client without a source of its own has a watch.
         client_source = api.status if self.context.watch else self.context.status_source
-        report = await ask_source(self._source or client_source, job_id)
+        try:
+            report = await ask_source(self._source or client_source, job_id)
+        except NotFound:
+            note_missing(self)
+            raise
         self._reports.note(report, partial(tell_change, self))
         return report
 
@@ -316,7 +315,11 @@ class ExportJob:
             await tell(on_report, report)
 
         return watch.wait(
-            self._accepted_id(), seen, fresh=self._is_new, left=self._reports.note_sight
+            self._accepted_id(),
+            seen,
+            fresh=self._is_new,
+            exists=known_to_exist(self),
+            left=self._reports.note_sight,
         )
 
     async def _poll(self, on_report: OnReport | None) -> None:
@@ -325,7 +328,8 @@ class ExportJob:
         async def look(seen: Callable[[StatusReport], Awaitable[None]]) -> None:
             if self._is_new:
                 await anyio.sleep(self._polling.initial_delay)
-            await poll(source, self._accepted_id(), self._polling, seen)
+            job_id, exists = self._accepted_id(), known_to_exist(self)
+            await poll(source, job_id, self._polling, seen, exists=exists)
 
         with self.context.until_closed():
             await self._reports.wait_for_end(look, on_report, partial(tell_change, self))

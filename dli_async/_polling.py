@@ -75,20 +75,22 @@ class _Patience:
     is new. Facts (a refused login, a wrong id) end the wait at once.
     """
 
-    def __init__(self, policy: PollPolicy) -> None:
+    def __init__(self, policy: PollPolicy, *, exists: bool) -> None:
         self._policy = policy
+        self._exists = exists
         self._started = anyio.current_time()
         self._failing_since: float | None = None
         self.last_error: BaseException | None = None
 
     def relax(self) -> None:
+        self._exists = True
         self._failing_since = None
 
     def is_noise(self, error: BaseException) -> bool:
         self.last_error = error
         now = anyio.current_time()
         if isinstance(error, NotFound):
-            return now - self._started < self._policy.missing_grace
+            return self._exists and now - self._started < self._policy.missing_grace
         if not is_noise(error):
             return False
         if self._failing_since is None:
@@ -125,18 +127,22 @@ async def poll(
     job_id: str,
     policy: PollPolicy,
     seen: Callable[[StatusReport], Awaitable[None]],
+    *,
+    exists: bool = True,
 ) -> StatusReport:
     """Looks until the job has ended, and returns the last report.
 
     Args:
         source: is asked with `job_id`.
         seen: gets every report, the last one too; its errors end the wait.
+        exists: whether the service is known to have the job; "no such job" is believed at once of
+            one that it never was heard to have.
 
     Raises:
         JobTimeout: looks failed for `policy.give_up_after` seconds.
         ApiError: a fact that ends the wait, such as `NotFound` or `PermissionDenied`.
     """
-    patience = _Patience(policy)
+    patience = _Patience(policy, exists=exists)
     report: StatusReport | None = None
     try:
         async for attempt in policy.polling(_unfinished, patience.is_noise):

@@ -89,7 +89,13 @@ class Watch:
         self._failing_since: float | None = None
 
     async def wait(
-        self, job_id: str, seen: Seen, *, fresh: bool, left: Sight = lambda _: None
+        self,
+        job_id: str,
+        seen: Seen,
+        *,
+        fresh: bool,
+        exists: bool = True,
+        left: Sight = lambda _: None,
     ) -> StatusReport:
         """Waits until a job has ended, and returns its last report.
 
@@ -97,6 +103,8 @@ class Watch:
             seen: gets new reports of the job in this task; if several came meanwhile, the latest.
                 The last one always comes. Its errors end this wait only.
             fresh: whether the job was just accepted; otherwise it may have ended long ago.
+            exists: whether the service is known to have the job; "no such job" is believed at once
+                of one that it never was heard to have.
             left: called at the end of the wait with the moment at which a look last showed the
                 job, which `seen` need not have heard of; not called if none did.
 
@@ -106,6 +114,7 @@ class Watch:
         """
         waiter = _Waiter()
         entry = self._join(job_id, waiter, fresh)
+        entry.exists |= exists
         told: StatusReport | None = None
         try:
             while True:

@@ -33,8 +33,9 @@ from ._bulk_outcomes import (
     OnEvent,
     raise_for_failures,
 )
-from ._bulk_records import HasContext, Records
+from ._bulk_records import Records
 from ._bulk_run import Run, Specs
+from ._context import HasContext
 from ._errors import ConfigurationError
 from ._journal import Journal
 

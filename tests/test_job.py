@@ -36,7 +36,7 @@ from dli_async import (
     SubmitEvent,
 )
 
-from .support import Service, accepted, refused, report, spec
+from .support import Service, accepted, refused, report, row, spec
 
 pytestmark = pytest.mark.anyio
 
@@ -499,8 +499,9 @@ async def test_a_status_source_may_know_the_job_by_another_name() -> None:
             await ExportJob.attach(client, "job-1", status_source=plain)
 
 
+UNKNOWN_JOB = refused(400, "DLI.0002", "There is no job of that name")
 NOISE = [
-    refused(400, "DLI.0002", "There is no job named job-1"),
+    UNKNOWN_JOB,
     httpx.ConnectError("refused"),
     httpx.ReadTimeout("slow"),
     httpx.RemoteProtocolError("dropped"),
@@ -574,13 +575,67 @@ async def test_facts_end_the_wait_at_once_with_the_job_id(
 
 async def test_a_job_that_stays_unknown_ends_the_wait_after_the_grace() -> None:
     """ "No such job" is not believed for 30 s, and then it is a fact."""
-    service = Service(status=refused(400, "DLI.0002", "There is no job named x"))
+    service = Service(submit=accepted(), status=UNKNOWN_JOB)
     async with service.client() as client:
         started = anyio.current_time()
         with pytest.raises(NotFound) as caught:
-            await client.job("x")
+            await client.export(spec())
         assert 30 <= anyio.current_time() - started < 60
-    assert caught.value.job_id == "x"
+        assert [job.job_id for job in client.detached] == ["job-1"]
+    assert caught.value.job_id == "job-1"
+
+
+@pytest.mark.parametrize("own_source", [False, True])
+async def test_a_wrong_job_id_shows_at_the_first_look(own_source: bool) -> None:
+    """An id from elsewhere that the service does not know is wrong: no grace, and no job of it."""
+    service = Service(status=UNKNOWN_JOB)
+    async with service.client() as client:
+        source = StatusEndpoint(client) if own_source else None
+        job = client.job("no-such-id", status_source=source)
+        with pytest.raises(NotFound) as caught:
+            await job
+        assert service.count("status") == 1
+        assert client.detached == []
+        with pytest.raises(JobTimeout):
+            await job.result(timeout=0)
+        with pytest.raises(NotFound):
+            await job.status()
+        assert client.detached == []
+    assert caught.value.job_id == "no-such-id"
+
+
+async def test_a_wrong_job_id_beside_others_costs_them_nothing() -> None:
+    """Where lists are read for many jobs, a wrong id ends its own wait only, and soon."""
+    rows = [row("job-1"), row("job-2", status="FINISHED")]
+    listed = httpx.Response(200, json={"is_success": True, "job_count": 2, "jobs": rows})
+
+    def status(request: httpx.Request) -> httpx.Response:
+        return UNKNOWN_JOB if "wrong" in request.url.path else report("FINISHED")
+
+    service = Service(jobs=listed, status=status)
+    async with service.client() as client, anyio.create_task_group() as tasks:
+        for job_id in ("job-1", "job-2"):
+            tasks.start_soon(client.job(job_id).result)
+        with anyio.fail_after(10), pytest.raises(NotFound):
+            await client.job("wrong")
+
+
+@pytest.mark.parametrize("own_source", [False, True])
+async def test_an_id_that_is_known_to_be_right_keeps_its_grace(own_source: bool) -> None:
+    """What this client submitted, a token of a submit, and a job that was seen are looked for."""
+    service = Service(submit=accepted(), status=[UNKNOWN_JOB, report("FINISHED")])
+    async with service.client() as client:
+        source = StatusEndpoint(client) if own_source else None
+        job_id = await ExportJob(client, spec()).submit()
+        assert (await client.job(job_id, status_source=source)).status is JobStatus.FINISHED
+        token = ExportJob(client, spec(table_name="other")).token
+        token = json.dumps({**json.loads(token), "job_id": "job-2"})
+        service.set(status=[UNKNOWN_JOB, report("FINISHED")])
+        resumed = ExportJob.resume(client, token, status_source=source)
+        assert (await resumed).status is JobStatus.FINISHED
+        service.set(status=[report("RUNNING"), UNKNOWN_JOB, report("FINISHED")])
+        seen = client.job("job-3", status_source=source)
+        assert (await seen).status is JobStatus.FINISHED
 
 
 async def test_an_unknown_status_is_not_terminal_and_is_logged_once(
