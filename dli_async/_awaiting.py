@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -44,9 +46,8 @@ class Awaiting:
         submission = self._job.submission
         submission.awaiters -= 1
         if error is not None:
-            submission.let_go = not submission.awaiters and not self._job.ended
-            if isinstance(error, NotFound):
-                note_missing(self._job)
+            is_wrong = isinstance(error, NotFound) and not known_to_exist(self._job)
+            submission.let_go = not (submission.awaiters or self._job.ended or is_wrong)
             note_detached(self._job, logging.INFO)
         if isinstance(error, JobError | SubmitInDoubt):
             error.job = self._job
@@ -58,11 +59,16 @@ def known_to_exist(job: ExportJob) -> bool:
     return is_ours or job.report is not None
 
 
-def note_missing(job: ExportJob) -> None:
-    """Takes in that the service has no such job: an id that was never right is let go of."""
-    if not known_to_exist(job):
-        job.submission.let_go = False
-        job.context.detached.pop(job.submission, None)
+@contextmanager
+def absence_noted(job: ExportJob) -> Iterator[None]:
+    """Lets go of an id that turns out never to have been right."""
+    try:
+        yield
+    except NotFound:
+        if not known_to_exist(job):
+            job.submission.let_go = False
+            job.context.detached.pop(job.submission, None)
+        raise
 
 
 def note_detached(job: ExportJob, level: int = logging.WARNING) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Generator
 from contextlib import suppress
 from functools import partial
 from typing import Any, Literal
@@ -10,14 +10,14 @@ from uuid import uuid4
 
 import anyio
 
-from ._awaiting import Awaiting, known_to_exist, note_detached, note_missing
+from ._awaiting import Awaiting, absence_noted, known_to_exist, note_detached
 from ._context import HasContext
 from ._endings import cancel_outcome, check_wait, end_wait, result_of, tell_change
-from ._errors import ApiError, ConfigurationError, JobTimeout, NotFound
+from ._errors import ApiError, ConfigurationError, JobTimeout
 from ._models import CancelOutcome, ExportResult, StatusReport, TableExport
 from ._policies import PollPolicy
-from ._polling import StatusSource, ask_source, is_noise, poll
-from ._reports import OnReport, Reports, tell
+from ._polling import Polling, StatusSource, ask_source, is_noise
+from ._reports import Look, OnReport, Reports, tell
 from ._rows import JobDetail, JobProgress
 from ._submission import Submission, SubmitRecord
 from ._token import SavedJob
@@ -225,8 +225,8 @@ class ExportJob:
             timeout: seconds for the whole wait; None (default) waits for ever. No look outlasts
                 it: 0 gives what is known already, and `status` looks. A wait that ends while the
                 submit is under way may overrun by one `request_timeout`.
-            on_report: called, or awaited, with reports of the job, in this task; an error in it
-                ends this wait only.
+            on_report: called, or awaited, with reports of the job, in this task; if it takes long,
+                only with the latest. An error in it ends this wait only.
             on_timeout: `detach` (default) leaves the job alone; `cancel` cancels it, which takes
                 as long as `cancel` does.
 
@@ -283,11 +283,8 @@ class ExportJob:
         api = self.context.api()
         # Only a client without a source of its own has a watch.
         client_source = api.status if self.context.watch else self.context.status_source
-        try:
+        with absence_noted(self):
             report = await ask_source(self._source or client_source, job_id)
-        except NotFound:
-            note_missing(self)
-            raise
         self._reports.note(report, partial(tell_change, self))
         return report
 
@@ -323,16 +320,14 @@ class ExportJob:
         )
 
     async def _poll(self, on_report: OnReport | None) -> None:
-        source = self._source or self.context.status_source
-
-        async def look(seen: Callable[[StatusReport], Awaitable[None]]) -> None:
-            if self._is_new:
-                await anyio.sleep(self._polling.initial_delay)
-            job_id, exists = self._accepted_id(), known_to_exist(self)
-            await poll(source, job_id, self._polling, seen, exists=exists)
-
         with self.context.until_closed():
-            await self._reports.wait_for_end(look, on_report, partial(tell_change, self))
+            await self._reports.wait_for_end(self._begin, on_report, partial(tell_change, self))
+
+    def _begin(self) -> Look:
+        source = self._source or self.context.status_source
+        delay = self._polling.initial_delay if self._is_new else 0.0
+        exists = known_to_exist(self)
+        return Polling(source, self._accepted_id(), self._polling, delay=delay, exists=exists).next
 
     @property
     def _is_new(self) -> bool:

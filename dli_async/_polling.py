@@ -122,43 +122,61 @@ def is_noise(error: BaseException) -> bool:
     return isinstance(error, TRANSPORT_ERRORS)
 
 
-async def poll(
-    source: StatusSource,
-    job_id: str,
-    policy: PollPolicy,
-    seen: Callable[[StatusReport], Awaitable[None]],
-    *,
-    exists: bool = True,
-) -> StatusReport:
-    """Looks until the job has ended, and returns the last report.
+class Polling:
+    """The tenacity loop over one job, a report at a time; each may be waited for by another task.
 
     Args:
         source: is asked with `job_id`.
-        seen: gets every report, the last one too; its errors end the wait.
+        delay: seconds before the first look.
         exists: whether the service is known to have the job; "no such job" is believed at once of
             one that it never was heard to have.
-
-    Raises:
-        JobTimeout: looks failed for `policy.give_up_after` seconds.
-        ApiError: a fact that ends the wait, such as `NotFound` or `PermissionDenied`.
     """
-    patience = _Patience(policy, exists=exists)
-    report: StatusReport | None = None
-    try:
-        async for attempt in policy.polling(_unfinished, patience.is_noise):
-            with attempt:
-                report = await ask_source(source, job_id)
-                patience.relax()
-            if not _failed(attempt.retry_state) and report is not None:
-                attempt.retry_state.set_result(report)
-                await seen(report)
-    except Exception as error:
-        end = patience.end(job_id, report) if error is patience.last_error else None
-        if end is None:
-            raise
-        raise end from error
-    assert report is not None
-    return report
+
+    def __init__(
+        self,
+        source: StatusSource,
+        job_id: str,
+        policy: PollPolicy,
+        *,
+        delay: float = 0.0,
+        exists: bool = True,
+    ) -> None:
+        self._source = source
+        self._job_id = job_id
+        self._delay = delay
+        self._patience = _Patience(policy, exists=exists)
+        self._attempts = aiter(policy.polling(_unfinished, self._patience.is_noise))
+        self._report: StatusReport | None = None
+
+    async def next(self) -> StatusReport:
+        """Looks, when it is time to, until there is an answer.
+
+        It is not to be called again after a terminal report, or after an error or cancellation.
+
+        Raises:
+            JobTimeout: looks failed for `policy.give_up_after` seconds.
+            ApiError: a fact that ends the wait, such as `NotFound` or `PermissionDenied`.
+        """
+        delay, self._delay = self._delay, 0.0
+        await anyio.sleep(delay)
+        try:
+            while True:
+                attempt = await anext(self._attempts)
+                with attempt:
+                    report = await ask_source(self._source, self._job_id)
+                if not _failed(attempt.retry_state):
+                    break
+        except Exception as error:
+            patience = self._patience
+            is_told = error is patience.last_error
+            end = patience.end(self._job_id, self._report) if is_told else None
+            if end is None:
+                raise
+            raise end from error
+        self._patience.relax()
+        attempt.retry_state.set_result(report)
+        self._report = report
+        return report
 
 
 def _unfinished(report: StatusReport) -> bool:

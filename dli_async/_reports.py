@@ -1,7 +1,8 @@
 """The reports of one job, for however many tasks wait for its end.
 
-One of those who wait looks, and all hear of what it sees. When it leaves, whatever the reason,
-another one takes over, so that no task outlives those who wait.
+One of those who wait looks, and all hear of what it sees. When it leaves, or tells its own
+listener, another one takes over, so that no task outlives those who wait and none waits for
+another one's listener.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from ._models import StatusReport
 OnReport = Callable[[StatusReport], Any]
 OnChange = Callable[[StatusReport, StatusReport | None], None]
 """Called with a report and the one before whenever the state changed."""
-Look = Callable[[Callable[[StatusReport], Awaitable[None]]], Awaitable[object]]
+Look = Callable[[], Awaitable[StatusReport]]
+"""Looks when it is time to, and returns what it saw."""
 
 
 class _News:
@@ -39,13 +41,14 @@ class Reports:
     garbage collector.
     """
 
-    __slots__ = ("_led", "_news", "latest", "seen_at")
+    __slots__ = ("_led", "_look", "_news", "latest", "seen_at")
 
     def __init__(self) -> None:
         self.latest: StatusReport | None = None
         self.seen_at: float | None = None
         self._news: _News | None = None
         self._led = False
+        self._look: Look | None = None
 
     @property
     def ended(self) -> bool:
@@ -67,45 +70,44 @@ class Reports:
         self.seen_at = max(moment, self.seen_at or moment)
 
     async def wait_for_end(
-        self, look: Look, on_report: OnReport | None, on_change: OnChange
+        self, begin: Callable[[], Look], on_report: OnReport | None, on_change: OnChange
     ) -> None:
         """Waits for a terminal report.
 
         Args:
-            look: looks until the job has ended and hands each report to its argument; run by one
-                of those who wait.
-            on_report: called, or awaited, with reports in the caller's task.
+            begin: makes a `Look`, which is then called by whoever is free to.
+            on_report: called, or awaited, with reports in the caller's task; if several came
+                meanwhile, with the latest. The last one always comes.
         """
-        heard: StatusReport | None = None
-        while not self.ended:
+        heard = self.latest
+        try:
+            while not self.ended or self.latest is not heard:
+                if self.latest is not heard:
+                    heard = self.latest
+                    await tell(on_report, heard)
+                elif self._led:
+                    await self._hear()
+                else:
+                    await self._lead(begin, on_change)
+        finally:
             if not self._led:
-                await self._lead(look, on_report, on_change)
-                return
-            news = self._news = self._news or _News()
-            await news.event.wait()
-            if news.error is not None:
-                raise twin_of(news.error) from news.error
-            if self.latest is not heard:
-                heard = self.latest
-                await tell(on_report, heard)
+                # Left by one who told a report, or at the end: the next wait begins anew.
+                self._look = None
 
-    async def _lead(self, look: Look, on_report: OnReport | None, on_change: OnChange) -> None:
-        told = True
+    async def _hear(self) -> None:
+        news = self._news = self._news or _News()
+        await news.event.wait()
+        if news.error is not None:
+            raise twin_of(news.error) from news.error
 
-        async def seen(report: StatusReport) -> None:
-            nonlocal told
-            self.note(report, on_change)
-            told = False
-            await tell(on_report, report)
-            told = True
-
+    async def _lead(self, begin: Callable[[], Look], on_change: OnChange) -> None:
         failure: DliError | None = None
         self._led = True
         try:
-            await look(seen)
+            self._look = self._look or begin()
+            self.note(await self._look(), on_change)
         except DliError as error:
-            # What the leader's own `on_report` raises is nobody else's business.
-            failure = error if told else None
+            failure = error
             raise
         finally:
             self._led = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from datetime import timedelta
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -136,6 +137,70 @@ async def test_every_awaiter_hears_of_reports_in_its_own_task() -> None:
     assert heard["follower"][-1] == "FINISHED"
 
 
+@pytest.mark.parametrize("slow_one", ["first", "second"])
+@pytest.mark.parametrize("own_source", [False, True])
+async def test_a_slow_on_report_delays_nobody_else(slow_one: str, own_source: bool) -> None:
+    """Looks go on while one awaiter thinks; it hears the latest report, and always the last."""
+    looks = [*[report("RUNNING", result_count=number) for number in range(4)], report("FINISHED")]
+    service = Service(submit=accepted(), status=looks)
+    heard: dict[str, list[Any]] = {"first": [], "second": []}
+    ended: dict[str, float] = {}
+    async with service.client(polling=PollPolicy(wait=wait_fixed(10))) as client:
+        source = StatusEndpoint(client) if own_source else None
+        job = ExportJob(client, spec(), status_source=source)
+
+        async def listen(name: str) -> None:
+            async def on_report(seen: StatusReport) -> None:
+                heard[name].append(seen.result_count if seen.status == "RUNNING" else "end")
+                if name == slow_one:
+                    await anyio.sleep(25)
+
+            assert (await job.result(on_report=on_report)).status is JobStatus.FINISHED
+            ended[name] = anyio.current_time()
+
+        async with anyio.create_task_group() as tasks:
+            for name in heard:
+                tasks.start_soon(listen, name)
+                await anyio.wait_all_tasks_blocked()
+    quick = heard.pop("second" if slow_one == "first" else "first")
+    slow = heard.pop(slow_one)
+    assert quick == [0, 1, 2, 3, "end"]
+    assert slow == [0, 2, "end"]
+    assert service.times[-1] - service.times[1] == pytest.approx(40, abs=1)
+    assert max(ended.values()) - min(ended.values()) == pytest.approx(35, abs=1)
+
+
+async def test_the_pace_of_looks_outlives_the_one_who_looked_first() -> None:
+    """Whoever goes on looking while another awaiter thinks keeps the policy's growing waits."""
+    service = Service(submit=accepted(), status=[*[report("RUNNING")] * 6, report("FINISHED")])
+    async with service.client() as client:
+        polling = PollPolicy(wait_initial=1, wait_max=1000, wait_jitter=0)
+        job = ExportJob(client, spec(), status_source=StatusEndpoint(client), polling=polling)
+
+        async def think(seen: StatusReport) -> None:
+            await anyio.sleep(1000)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(partial(job.result, on_report=think))
+            await anyio.wait_all_tasks_blocked()
+            await job
+    gaps = [later - sooner for sooner, later in pairwise(service.times[1:])]
+    assert gaps == pytest.approx([1.5**look for look in range(6)], abs=0.1)
+
+
+@pytest.mark.parametrize("own_source", [False, True])
+async def test_a_wait_after_a_failed_on_report_looks_at_once(own_source: bool) -> None:
+    """What a callback ended leaves no half-done pause behind for the next wait."""
+    service = Service(status=[report("RUNNING"), report("FINISHED")])
+    async with service.client(polling=PollPolicy(wait=wait_fixed(600))) as client:
+        source = StatusEndpoint(client) if own_source else None
+        job = client.job("job-1", status_source=source)
+        with pytest.raises(ZeroDivisionError):
+            await job.result(on_report=lambda seen: 1 / 0)
+        await job
+    assert service.times[1] - service.times[0] < 1
+
+
 async def test_an_error_in_on_report_ends_only_that_wait() -> None:
     """Even an error that looks like the network's is the caller's own."""
     service = Service(submit=accepted(), status=list(ENDS))
@@ -191,10 +256,10 @@ async def test_a_wait_that_times_out_is_not_a_failed_job() -> None:
 async def test_a_timeout_tells_what_was_last_seen_and_when(own_source: bool) -> None:
     """The error claims no more than looks have shown, however the job is looked at."""
     service = Service(submit=accepted(), status=[report("LAUNCHING"), report("RUNNING")])
-    async with service.client() as client:
+    polling = PollPolicy(initial_delay=0, wait=wait_fixed(10))
+    async with service.client(polling=polling) as client:
         source = StatusEndpoint(client) if own_source else None
-        polling = PollPolicy(initial_delay=0, wait=wait_fixed(10))
-        job = ExportJob(client, spec(), status_source=source, polling=polling)
+        job = ExportJob(client, spec(), status_source=source)
         with pytest.raises(JobTimeout) as caught:
             await job.result(timeout=47)
     words = "job job-1 was not seen to end within 47 s; its last known status is RUNNING, seen 7."
