@@ -125,6 +125,8 @@ def tell_change(job: ExportJob, report: StatusReport, before: StatusReport | Non
     if report.is_terminal:
         job.submission.let_go = False
         job.context.detached.pop(job.submission, None)
+        if job.context.watch is not None:
+            job.context.watch.note_end(report)
         _log.info("job %s: %s", job_id, report.status)
         job.context.emit(
             EndEvent(job_id=job_id, status=report.status, error_code=report.error_code)

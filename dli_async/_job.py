@@ -227,8 +227,7 @@ class ExportJob:
                 submit is under way may overrun by one `request_timeout`.
             on_report: called, or awaited, with reports of the job, in this task; if it takes long,
                 only with the latest. An error in it ends this wait only.
-            on_timeout: `detach` (default) leaves the job alone; `cancel` cancels it, which takes
-                as long as `cancel` does.
+            on_timeout: `detach` (default) leaves the job alone; `cancel` then calls `cancel`.
 
         Raises:
             JobFailed, JobCancelled: the job ended so.
@@ -274,8 +273,11 @@ class ExportJob:
                 if error.status_code != 400:
                     raise
                 await self._look_through_noise()
+            # Not through the watch, which is in no hurry to see what has not started.
+            looks = self._begin()
             with suppress(JobTimeout), anyio.move_on_after(timeout):
-                await self._wait(None)
+                while not self.ended:
+                    self._reports.note(await looks(), partial(tell_change, self))
         return cancel_outcome(self)
 
     async def _look(self) -> StatusReport:

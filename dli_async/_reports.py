@@ -41,7 +41,7 @@ class Reports:
     garbage collector.
     """
 
-    __slots__ = ("_led", "_look", "_news", "latest", "seen_at")
+    __slots__ = ("_led", "_look", "_looking", "_news", "latest", "seen_at")
 
     def __init__(self) -> None:
         self.latest: StatusReport | None = None
@@ -49,6 +49,7 @@ class Reports:
         self._news: _News | None = None
         self._led = False
         self._look: Look | None = None
+        self._looking: anyio.CancelScope | None = None
 
     @property
     def ended(self) -> bool:
@@ -64,6 +65,8 @@ class Reports:
         if before is None or report.raw_status != before.raw_status:
             on_change(report, before)
         self._spread()
+        if self.ended and self._looking is not None:
+            self._looking.cancel()
 
     def note_sight(self, moment: float) -> None:
         """Takes in that a look showed the job and had nothing new to tell."""
@@ -105,12 +108,17 @@ class Reports:
         self._led = True
         try:
             self._look = self._look or begin()
-            self.note(await self._look(), on_change)
+            # An end that was seen by other means needs no more looks.
+            with anyio.CancelScope() as self._looking:
+                report = await self._look()
+            if not self._looking.cancelled_caught:
+                self.note(report, on_change)
         except DliError as error:
             failure = error
             raise
         finally:
             self._led = False
+            self._looking = None
             self._spread(failure)
 
     def _spread(self, error: DliError | None = None) -> None:

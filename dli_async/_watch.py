@@ -132,6 +132,11 @@ class Watch:
                 left(entry.seen_at)
             self._leave(entry, waiter)
 
+    def note_end(self, report: StatusReport) -> None:
+        """Takes in the end of a job that was seen by other means; no-op if nobody waits for it."""
+        if self._tally.see(report, anyio.current_time()) and self._alarm is not None:
+            self._alarm.set()
+
     def close(self, error: Exception) -> None:
         """Ends all waits with an error, even that of a leader in mid-request."""
         self._end_all(error)
@@ -196,17 +201,19 @@ class Watch:
         """Looks until there is news of the leader's own job."""
         told = entry.report
         while entry.report is told and entry.error is None:
-            await self._until_next_look()
+            delay = self._next_look - anyio.current_time()
+            if delay > 0:
+                await self._sleep(delay)
+                continue
             try:
                 await self._look()
             except Exception as error:  # whatever it is, nobody may be left to wait for ever
                 self._end_all(error)
 
-    async def _until_next_look(self) -> None:
-        while (delay := self._next_look - anyio.current_time()) > 0:
-            self._alarm = anyio.Event()
-            with anyio.move_on_after(delay):
-                await self._alarm.wait()
+    async def _sleep(self, delay: float) -> None:
+        self._alarm = anyio.Event()
+        with anyio.move_on_after(delay):
+            await self._alarm.wait()
 
     def _look_by(self, moment: float) -> None:
         if moment < self._next_look:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from itertools import pairwise
@@ -398,6 +399,36 @@ async def test_cancel_looks_what_became_of_the_job(
     async with service.client() as client:
         assert await client.job("job-1").cancel(timeout=30) is outcome
     assert service.count("cancel") == 1
+
+
+@pytest.mark.parametrize("own_source", [False, True])
+async def test_who_awaits_a_job_hears_at_once_what_others_saw(own_source: bool) -> None:
+    """An end that `status()` or `cancel()` sees ends all waits for the job before another look."""
+    yes = httpx.Response(200, json={"is_success": True, "message": ""})
+    ends = {"status": "FINISHED", "cancel": "CANCELLED"}
+    for look, end in ends.items():
+        service = Service(submit=accepted(), status=[report("RUNNING"), report(end)], cancel=yes)
+        async with service.client(polling=PollPolicy(wait=wait_fixed(600))) as client:
+            source = StatusEndpoint(client) if own_source else None
+            job = ExportJob(client, spec(), status_source=source)
+            ended: list[JobStatus] = []
+
+            async def wait(job: ExportJob, ended: list[JobStatus]) -> None:
+                with suppress(JobCancelled):
+                    await job
+                assert job.report is not None
+                ended.append(job.report.status)
+
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(wait, job, ended)
+                tasks.start_soon(wait, job, ended)
+                await anyio.sleep(10)
+                assert job.report is not None
+                with anyio.fail_after(5):
+                    await (job.status() if look == "status" else job.cancel())
+                    await anyio.wait_all_tasks_blocked()
+                assert ended == [end, end]
+        assert service.count("status") == 2
 
 
 async def test_a_cancel_that_is_not_allowed_raises() -> None:

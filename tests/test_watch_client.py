@@ -12,6 +12,7 @@ from dli_async import (
     ClientClosed,
     DliClient,
     ExportJob,
+    JobCancelled,
     JobTimeout,
     PollPolicy,
     StatusReport,
@@ -134,6 +135,21 @@ async def test_a_wait_that_times_out_leaves_the_others() -> None:
             group.start_soon(client.export, spec(2))
         result = await job
     assert result.status == "FINISHED"
+
+
+async def test_a_cancel_in_a_crowd_is_confirmed_soon() -> None:
+    """A job that has not started yet is looked at by whoever cancels it, and its awaiter hears."""
+    emulator = make_emulator(slots=1)
+    async with emulator, emulator.client() as client, anyio.create_task_group() as group:
+        jobs = [await client.submit(spec(number)) for number in range(260)]
+        for job in jobs[:-1]:
+            group.start_soon(job.result)
+        await anyio.sleep(20)
+        with anyio.fail_after(10):
+            group.start_soon(jobs[-1].cancel)
+            with pytest.raises(JobCancelled):
+                await jobs[-1]
+        group.cancel_scope.cancel()
 
 
 async def test_a_timeout_in_a_crowd_tells_when_its_job_was_last_seen() -> None:
