@@ -72,25 +72,26 @@ class _Patience:
     """Which errors of a look are noise, and for how long.
 
     Noise is what may pass: no answer, throttling, server trouble, and "no such job" while the job
-    is new. Facts (a refused login, a wrong id) end the wait at once.
+    is new or was just seen. Facts (a refused login, a wrong id) end the wait at once.
     """
 
     def __init__(self, policy: PollPolicy, *, exists: bool) -> None:
         self._policy = policy
         self._exists = exists
-        self._started = anyio.current_time()
+        self._known_at = anyio.current_time()
         self._failing_since: float | None = None
         self.last_error: BaseException | None = None
 
     def relax(self) -> None:
         self._exists = True
+        self._known_at = anyio.current_time()
         self._failing_since = None
 
     def is_noise(self, error: BaseException) -> bool:
         self.last_error = error
         now = anyio.current_time()
         if isinstance(error, NotFound):
-            return self._exists and now - self._started < self._policy.missing_grace
+            return self._exists and now - self._known_at < self._policy.missing_grace
         if not is_noise(error):
             return False
         if self._failing_since is None:

@@ -717,6 +717,20 @@ async def test_a_wrong_job_id_beside_others_costs_them_nothing() -> None:
 
 
 @pytest.mark.parametrize("own_source", [False, True])
+async def test_a_job_that_was_just_seen_is_not_lost_by_one_answer(own_source: bool) -> None:
+    """However long the wait has lasted, "no such job" is believed only when it stays so."""
+    looks = [*[report("RUNNING")] * 20, UNKNOWN_JOB, report("RUNNING"), UNKNOWN_JOB]
+    service = Service(submit=accepted(), status=looks)
+    async with service.client(polling=PollPolicy(wait=wait_fixed(10))) as client:
+        source = StatusEndpoint(client) if own_source else None
+        started = anyio.current_time()
+        with pytest.raises(NotFound):
+            await ExportJob(client, spec(), status_source=source)
+        assert anyio.current_time() - started > 230
+    assert service.count("status") > 23
+
+
+@pytest.mark.parametrize("own_source", [False, True])
 async def test_an_id_that_is_known_to_be_right_keeps_its_grace(own_source: bool) -> None:
     """What this client submitted, a token of a submit, and a job that was seen are looked for."""
     service = Service(submit=accepted(), status=[UNKNOWN_JOB, report("FINISHED")])
