@@ -19,6 +19,7 @@ from ._api import Api
 from ._auth import CredentialChain, Scope, ScopedAuth, StaticToken, bind
 from ._auth.regions import dli_endpoint, region_of
 from ._context import JobContext
+from ._endings import check_within
 from ._endpoint import find_endpoint
 from ._errors import ClientClosed, ConfigurationError
 from ._events import Emitter, Event
@@ -256,14 +257,14 @@ class DliClient(Lists):
 
         Args:
             precheck: first look whether database, table and queue exist and the table is MANAGED
-                (default False).
+                (default False), which counts towards `timeout`.
 
         Raises:
             InvalidExport: the precheck found a fault; nothing was submitted.
         """
-        if precheck:
-            await self.precheck(spec)
         job = ExportJob(self, spec)
+        if precheck:
+            timeout = await check_within(job, partial(self.precheck, spec), timeout)
         return await job.result(timeout=timeout, on_report=on_report, on_timeout=on_timeout)
 
     async def submit(self, spec: TableExport) -> ExportJob:
@@ -306,8 +307,7 @@ class DliClient(Lists):
     ) -> ExportJob:
         """The handle of a job that exists already. No I/O; a wrong id shows at the first look.
 
-        A job that another process submitted a moment ago may not be known to the service yet: its
-        `ExportJob.token` waits for that.
+        Of a job that was submitted elsewhere a moment ago, better resume the `ExportJob.token`.
         """
         return ExportJob.attach(self, job_id, status_source=status_source, polling=polling)
 

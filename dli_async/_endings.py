@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 import anyio
@@ -56,6 +57,26 @@ def check_wait(timeout: object, on_timeout: object = "detach") -> None:
         raise ConfigurationError(f"timeout={timeout!r}: must be seconds, and not negative")
     if on_timeout not in ("detach", "cancel"):
         raise ConfigurationError(f"on_timeout={on_timeout!r}: must be 'detach' or 'cancel'")
+
+
+async def check_within(
+    job: ExportJob, check: Callable[[], Awaitable[None]], timeout: float | None
+) -> float | None:
+    """Checks an export before its submit, and returns how much of `timeout` is left.
+
+    Raises:
+        JobTimeout: none is left; nothing was submitted.
+    """
+    check_wait(timeout)
+    started = anyio.current_time()
+    with anyio.move_on_after(timeout) as scope:
+        await check()
+    if timeout is None:
+        return None
+    if scope.cancelled_caught:
+        words = f"{job.spec} was not checked within {timeout:g} s; it was not submitted"
+        raise JobTimeout(words, job_id=None, job=job)
+    return max(0.0, timeout - (anyio.current_time() - started))
 
 
 async def end_wait(job: ExportJob, reports: Reports, timeout: float, on_timeout: str) -> None:

@@ -281,12 +281,11 @@ class ExportJob:
         return cancel_outcome(self)
 
     async def _look(self) -> StatusReport:
-        job_id = self._accepted_id()
         api = self.context.api()
         # Only a client without a source of its own has a watch.
         client_source = api.status if self.context.watch else self.context.status_source
         with absence_noted(self):
-            report = await ask_source(self._source or client_source, job_id)
+            report = await ask_source(self._source or client_source, self._accepted_id())
         self._reports.note(report, partial(tell_change, self))
         return report
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import anyio
 import httpx
 import pytest
 
-from dli_async import InvalidExport, PermissionDenied, RetryPolicy
+from dli_async import ConfigurationError, InvalidExport, JobTimeout, PermissionDenied, RetryPolicy
 
-from .support import PROJECT, Service, spec
+from .support import PROJECT, Service, accepted, report, spec
 
 pytestmark = pytest.mark.anyio
 
@@ -82,3 +83,26 @@ async def test_an_export_with_precheck_submits_nothing_that_cannot_work() -> Non
             await client.export(spec(), precheck=True)
     assert service.count("submit") == 0
     assert service.calls[0][1] == f"/v1.0/{PROJECT}/databases/db2/tables/t2"
+
+
+async def test_the_check_counts_towards_the_timeout_of_the_export() -> None:
+    """A service that does not answer the check is waited for no longer than `timeout`."""
+
+    async def hang(request: httpx.Request) -> httpx.Response:
+        await anyio.sleep(20)
+        return table("MANAGED")
+
+    service = Service(t2=hang, submit=accepted(), status=report("RUNNING"))
+    async with service.client() as client:
+        started = anyio.current_time()
+        with pytest.raises(JobTimeout, match="not checked within 10 s; it was not") as end:
+            await client.export(spec(), timeout=10, precheck=True)
+        assert anyio.current_time() - started == pytest.approx(10, abs=1)
+        assert service.count("submit") == 0
+        assert end.value.job is not None
+        started = anyio.current_time()
+        with pytest.raises(JobTimeout, match="RUNNING"):
+            await client.export(spec(), timeout=60, precheck=True)
+        assert anyio.current_time() - started == pytest.approx(60, abs=1)
+        with pytest.raises(ConfigurationError, match="timeout=-1"):
+            await client.export(spec(), timeout=-1, precheck=True)
