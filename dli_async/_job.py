@@ -298,7 +298,8 @@ class ExportJob:
 
     def _accepted_id(self) -> str:
         if self.job_id is None:
-            raise ConfigurationError(f"{self!r} was not submitted yet")
+            fate = "may or may not have been accepted" if self.in_doubt else "was not submitted yet"
+            raise ConfigurationError(f"{self!r} {fate}")
         return self.job_id
 
     def _wait(self, on_report: OnReport | None) -> Awaitable[object]:

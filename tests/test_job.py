@@ -36,6 +36,7 @@ from dli_async import (
     StatusEvent,
     StatusReport,
     SubmitEvent,
+    SubmitInDoubt,
 )
 
 from .support import Service, accepted, refused, report, row, spec
@@ -448,6 +449,17 @@ async def test_what_needs_a_job_id_says_that_there_is_none() -> None:
             with pytest.raises(ConfigurationError, match="not submitted"):
                 await call()
     assert service.calls == []
+
+
+async def test_what_needs_a_job_id_does_not_deny_a_submit_in_doubt() -> None:
+    """An export whose answer was lost is not said to be unsubmitted."""
+    service = Service(submit=httpx.ReadTimeout("slow"), jobs=refused(403, "DLI.0003", "no"))
+    async with service.client() as client:
+        job = ExportJob(client, spec())
+        with pytest.raises(SubmitInDoubt):
+            await job
+        with pytest.raises(ConfigurationError, match="may or may not have been accepted"):
+            await job.cancel()
 
 
 async def test_attaching_by_id_does_no_io_and_can_be_awaited() -> None:
