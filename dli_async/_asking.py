@@ -112,7 +112,7 @@ class Asker:
         now = anyio.current_time()
         entry.postpone(now)
         if isinstance(error, NotFound):
-            if not entry.exists or now - entry.seen_at >= self._policy.missing_grace:
+            if now - entry.seen_at >= self._policy.missing_grace:
                 self._tally.fail(entry, error)
             return
         if is_transient(error):

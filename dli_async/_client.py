@@ -305,9 +305,10 @@ class DliClient(Lists):
         status_source: StatusSource | None = None,
         polling: PollPolicy | None = None,
     ) -> ExportJob:
-        """The handle of a job that exists already. No I/O; a wrong id shows at the first look.
+        """The handle of a job that exists already. No I/O; a wrong id shows when it is awaited.
 
-        Of a job that was submitted elsewhere a moment ago, better resume the `ExportJob.token`.
+        The service may not know yet what was submitted a moment ago, so that "no such job" ends a
+        wait only after `PollPolicy.missing_grace`; `ExportJob.status` tells it at once.
         """
         return ExportJob.attach(self, job_id, status_source=status_source, polling=polling)
 

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import anyio
 
-from ._awaiting import Awaiting, absence_noted, known_to_exist, note_detached
+from ._awaiting import Awaiting, absence_noted, note_detached
 from ._context import HasContext
 from ._endings import cancel_outcome, check_wait, end_wait, result_of, tell_change
 from ._errors import ApiError, ConfigurationError, JobTimeout
@@ -317,7 +317,6 @@ class ExportJob:
             self._accepted_id(),
             seen,
             fresh=self._is_new,
-            exists=known_to_exist(self),
             left=self._reports.note_sight,
         )
 
@@ -328,8 +327,7 @@ class ExportJob:
     def _begin(self) -> Look:
         source = self._source or self.context.status_source
         delay = self._polling.initial_delay if self._is_new else 0.0
-        exists = known_to_exist(self)
-        return Polling(source, self._accepted_id(), self._polling, delay=delay, exists=exists).next
+        return Polling(source, self._accepted_id(), self._polling, delay=delay).next
 
     @property
     def _is_new(self) -> bool:

@@ -192,8 +192,8 @@ class PollPolicy:
         wait_jitter: up to this many seconds are added at random (default 1).
         give_up_after: how long looks may keep failing before the wait ends with `JobTimeout`, in
             seconds (default 300).
-        missing_grace: how long "no such job" is not believed, in seconds (default 30), of a job
-            that was submitted or seen; an id that was only given to `DliClient.job` has no grace.
+        missing_grace: how long "no such job" is not believed, in seconds (default 30), counted
+            from when the job was last seen, or else from the begin of the wait.
         wait: any tenacity wait in place of the growing one, such as `wait_fixed(5)`.
 
     A `Retry-After` raises any wait, by no more than to `give_up_after`.

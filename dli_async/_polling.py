@@ -75,15 +75,13 @@ class _Patience:
     is new or was just seen. Facts (a refused login, a wrong id) end the wait at once.
     """
 
-    def __init__(self, policy: PollPolicy, *, exists: bool) -> None:
+    def __init__(self, policy: PollPolicy) -> None:
         self._policy = policy
-        self._exists = exists
         self._known_at = anyio.current_time()
         self._failing_since: float | None = None
         self.last_error: BaseException | None = None
 
     def relax(self) -> None:
-        self._exists = True
         self._known_at = anyio.current_time()
         self._failing_since = None
 
@@ -91,7 +89,7 @@ class _Patience:
         self.last_error = error
         now = anyio.current_time()
         if isinstance(error, NotFound):
-            return self._exists and now - self._known_at < self._policy.missing_grace
+            return now - self._known_at < self._policy.missing_grace
         if not is_noise(error):
             return False
         if self._failing_since is None:
@@ -129,8 +127,6 @@ class Polling:
     Args:
         source: is asked with `job_id`.
         delay: seconds before the first look.
-        exists: whether the service is known to have the job; "no such job" is believed at once of
-            one that it never was heard to have.
     """
 
     def __init__(
@@ -140,12 +136,11 @@ class Polling:
         policy: PollPolicy,
         *,
         delay: float = 0.0,
-        exists: bool = True,
     ) -> None:
         self._source = source
         self._job_id = job_id
         self._delay = delay
-        self._patience = _Patience(policy, exists=exists)
+        self._patience = _Patience(policy)
         self._attempts = aiter(policy.polling(_unfinished, self._patience.is_noise))
         self._report: StatusReport | None = None
 

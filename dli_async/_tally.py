@@ -35,20 +35,18 @@ class Entry:
 
     `start` is in milliseconds by the service's clock, None while unknown; all other times are
     seconds of the event loop's clock. `look` numbers the look that showed the job last; `due` is
-    when it may be asked for alone; `asked` counts how often it was. `exists` tells whether the
-    service is known to have the job, be it that it accepted or that it showed it.
+    when it may be asked for alone; `asked` counts how often it was.
     """
 
     __slots__ = (
-        *("asked", "due", "error", "exists", "failing_since", "job_id", "joined", "look"),
-        *("report", "seen_at", "start", "waiters"),
+        *("asked", "due", "error", "failing_since", "job_id", "joined", "look", "report"),
+        *("seen_at", "start", "waiters"),
     )
 
     def __init__(self, job_id: str, now: float, *, fresh: bool) -> None:
         self.job_id = job_id
         self.joined = self.seen_at = now
         self.due = now + _LIST_LAG if fresh else now
-        self.exists = False
         self.start: int | None = None
         self.report: StatusReport | None = None
         self.error: Exception | None = None
@@ -140,7 +138,6 @@ class Tally:
         entry.look = self.look
         entry.seen_at = now
         entry.failing_since = None
-        entry.exists = True
         self.entries.move_to_end(entry.job_id)
         self.unplaced.pop(entry.job_id, None)
         if entry.start is None:

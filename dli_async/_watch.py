@@ -94,7 +94,6 @@ class Watch:
         seen: Seen,
         *,
         fresh: bool,
-        exists: bool = True,
         left: Sight = lambda _: None,
     ) -> StatusReport:
         """Waits until a job has ended, and returns its last report.
@@ -103,8 +102,6 @@ class Watch:
             seen: gets new reports of the job in this task; if several came meanwhile, the latest.
                 The last one always comes. Its errors end this wait only.
             fresh: whether the job was just accepted; otherwise it may have ended long ago.
-            exists: whether the service is known to have the job; "no such job" is believed at once
-                of one that it never was heard to have.
             left: called at the end of the wait with the moment at which a look last showed the
                 job, which `seen` need not have heard of; not called if none did.
 
@@ -114,7 +111,6 @@ class Watch:
         """
         waiter = _Waiter()
         entry = self._join(job_id, waiter, fresh)
-        entry.exists |= exists
         told: StatusReport | None = None
         try:
             while True:

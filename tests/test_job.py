@@ -694,15 +694,16 @@ async def test_a_job_that_stays_unknown_ends_the_wait_after_the_grace() -> None:
 
 
 @pytest.mark.parametrize("own_source", [False, True])
-async def test_a_wrong_job_id_shows_at_the_first_look(own_source: bool) -> None:
-    """An id from elsewhere that the service does not know is wrong: no grace, and no job of it."""
+async def test_a_wrong_job_id_is_let_go_of(own_source: bool) -> None:
+    """An id that the service never knew is told after the grace, or by one look, as no job."""
     service = Service(status=UNKNOWN_JOB)
     async with service.client() as client:
         source = StatusEndpoint(client) if own_source else None
         job = client.job("no-such-id", status_source=source)
+        started = anyio.current_time()
         with pytest.raises(NotFound) as caught:
             await job
-        assert service.count("status") == 1
+        assert 30 <= anyio.current_time() - started < 60
         assert client.detached == []
         with pytest.raises(JobTimeout):
             await job.result(timeout=0)
@@ -713,7 +714,7 @@ async def test_a_wrong_job_id_shows_at_the_first_look(own_source: bool) -> None:
 
 
 async def test_a_wrong_job_id_beside_others_costs_them_nothing() -> None:
-    """Where lists are read for many jobs, a wrong id ends its own wait only, and soon."""
+    """Where lists are read for many jobs, a wrong id ends its own wait only."""
     rows = [row("job-1"), row("job-2", status="FINISHED")]
     listed = httpx.Response(200, json={"is_success": True, "job_count": 2, "jobs": rows})
 
@@ -724,7 +725,7 @@ async def test_a_wrong_job_id_beside_others_costs_them_nothing() -> None:
     async with service.client() as client, anyio.create_task_group() as tasks:
         for job_id in ("job-1", "job-2"):
             tasks.start_soon(client.job(job_id).result)
-        with anyio.fail_after(10), pytest.raises(NotFound):
+        with anyio.fail_after(60), pytest.raises(NotFound):
             await client.job("wrong")
 
 
