@@ -51,8 +51,8 @@ Json = Annotated[
     bool,
     typer.Option(
         "--json",
-        help="Print one JSON document on stdout (an array for lists) and everything else on "
-        "stderr. Moments are in ISO 8601, durations in seconds, sizes in bytes.",
+        help="Print one JSON document on stdout (an array for lists), also for errors, and "
+        "everything else on stderr. Moments are in ISO 8601, durations in seconds, sizes in bytes.",
     ),
 ]
 WaitTimeout = Annotated[

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Annotated, Any
 
@@ -14,7 +15,8 @@ import typer
 from typer.core import TyperGroup
 
 from . import _local, _many, _service
-from ._failures import Exit, one_line
+from ._failures import Exit, Failure, one_line
+from ._output import Output
 
 # typer brings its own click since 0.2x, so the base of usage errors is found through one of them.
 _UsageError: Any = typer.BadParameter.__base__
@@ -23,21 +25,21 @@ _UsageError: Any = typer.BadParameter.__base__
 class _Group(TyperGroup):
     """Tells usage errors in one line, and exits with what a command returns."""
 
-    def main(self, *args: Any, **extra: Any) -> Any:
+    def main(self, args: Sequence[str] | None = None, *more: Any, **extra: Any) -> Any:
+        words = list(sys.argv[1:] if args is None else args)
         try:
-            code = super().main(*args, **(extra | {"standalone_mode": False}))
+            code = super().main(words, *more, **(extra | {"standalone_mode": False}))
         except _UsageError as error:
-            code = _tell_usage(error)
+            code = _tell_usage(error, as_json="--json" in words)
         except typer.Abort:
             code = Exit.INTERRUPTED
         sys.exit(int(code or 0))
 
 
-def _tell_usage(error: Any) -> int:
+def _tell_usage(error: Any, *, as_json: bool) -> Exit:
     command = error.ctx.command_path if error.ctx else "dli-async"
-    words = one_line(error.format_message())
-    typer.echo(f"dli-async: error: {words} (see {command} --help)", err=True)
-    return int(error.exit_code)
+    message = f"{one_line(error.format_message())} (see {command} --help)"
+    return Output(as_json).fail(Failure(code=Exit.USAGE, kind="UsageError", message=message))
 
 
 app = typer.Typer(

@@ -109,6 +109,16 @@ def test_wrong_usage_is_one_line_and_exits_with_2(args: list[str], words: str) -
     assert "--help" in result.stderr
 
 
+@pytest.mark.parametrize("command", ["export", "bulk", "runs"])
+def test_wrong_usage_is_a_document_too(command: str) -> None:
+    """With `--json` a usage error is told on stdout as every other failure is."""
+    document = Cli().json(command, code=2)
+    assert document["error"]["type"] == "UsageError"
+    assert document["error"]["exit_code"] == 2
+    assert f"(see dli-async {command} --help)" in document["error"]["message"]
+    assert document["job_id"] is document["status"] is document["token"] is None
+
+
 def test_the_entry_point_runs_the_commands(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
