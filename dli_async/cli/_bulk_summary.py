@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Group, RenderableType
 
+from .._errors import JobFailed, SubmitInDoubt
 from .._job import ExportJob
 from ..bulk import ExportOutcome
 from ._bulk_progress import End, Tally, span_text
-from ._failures import Exit, Failure
-from ._output import Output, cell, fields_text, plain_table
+from ._failures import Exit, Failure, candidates, resume_with
+from ._output import Output, cell, counted, fields_text, plain_table
 from ._plan import Plan
 
 # The worst comes first. An export in doubt needs a look, one that timed out only more time.
@@ -44,7 +44,8 @@ def show_plan(output: Output, plan: Plan) -> Exit:
             export["state"] or "new",
         )
     again = ", goes on with the run of that day" if plan.resumes else ""
-    totals = f"{len(exports):,} exports, date {plan.date}{again}; dry run, nothing was submitted"
+    count = counted(len(exports), "export")
+    totals = f"{count}, date {plan.date}{again}; dry run, nothing was submitted"
     document = {"date": plan.date, "resumes": plan.resumes, "exports": exports}
     output.result(document, Group(table, "", totals))
     return Exit.FINISHED
@@ -72,8 +73,43 @@ def report(
     code = next((code for end, code in _CODES if tally.ends[end]), Exit.FINISHED)
     unhappy = tally.ended - tally.ends[End.FINISHED]
     if unhappy:
-        output.note(f"dli-async: error: {unhappy} of {tally.ended} exports did not finish")
+        _tell_doubts(output, outcomes, journal)
+        words = [f"{unhappy:,} of {counted(tally.ended, 'export')} did not finish"]
+        words += _ways_on(outcomes, tally, journal)
+        output.note(f"dli-async: error: {'; '.join(words)}")
     return code
+
+
+def _tell_doubts(output: Output, outcomes: Sequence[ExportOutcome], journal: Path | None) -> None:
+    """A line for each export in doubt, unless the next run with the journal sees to all of it."""
+    for outcome in outcomes:
+        if not isinstance(outcome.error, SubmitInDoubt):
+            continue
+        ways = candidates(outcome.error)
+        if journal is None and outcome.error.job is not None:
+            ways.append(f"look again with: {resume_with(outcome.error.job)}")
+        if ways:
+            output.note(f"in doubt: {_name(outcome)}: {'; '.join(ways)}")
+
+
+def _ways_on(
+    outcomes: Sequence[ExportOutcome], tally: Tally, journal: Path | None
+) -> Iterator[str]:
+    """How to go on with what did not finish; what is in doubt without a journal has its lines."""
+    if journal is None:
+        if tally.ends[End.TIMED_OUT]:
+            yield "the jobs that timed out run on: dli-async wait JOB_ID"
+        return
+    open_ends = [str(end) for end in (End.IN_DOUBT, End.TIMED_OUT) if tally.ends[end]]
+    if open_ends:
+        yield f"the same command line goes on with what is {' or '.join(open_ends)}"
+    failed = [outcome for outcome in outcomes if isinstance(outcome.error, JobFailed)]
+    if failed:
+        attempts = max(outcome.attempts for outcome in failed) + 1
+        yield (
+            f"--attempts {attempts} would try {counted(len(failed), 'failed job')} again, each in "
+            "a fresh folder"
+        )
 
 
 def _summary(
@@ -93,13 +129,17 @@ def _summary(
         return totals
     table = plain_table("table", "end", "job_id", "why")
     for outcome in unhappy:
-        name = f"{outcome.spec.database_name}.{outcome.spec.table_name}"
-        table.add_row(name, End.of(outcome), cell(outcome.job_id), cell(outcome.error))
+        end = End.of(outcome)
+        table.add_row(_name(outcome), end, cell(outcome.job_id), cell(outcome.error))
     return Group(table, "", totals)
 
 
+def _name(outcome: ExportOutcome) -> str:
+    return f"{outcome.spec.database_name}.{outcome.spec.table_name}"
+
+
 def _document(outcome: ExportOutcome) -> dict[str, Any]:
-    result, error = outcome.result, outcome.error
+    result = outcome.result
     return {
         **outcome.spec.body(),
         "data_path": result.data_path if result else outcome.spec.data_path,
@@ -111,8 +151,16 @@ def _document(outcome: ExportOutcome) -> dict[str, Any]:
         "duration": result.duration if result else None,
         "attempts": outcome.attempts,
         "resumed": outcome.resumed,
-        "error": {"type": type(error).__name__, "message": str(error)} if error else None,
+        **_why(outcome.error),
     }
+
+
+def _why(error: Exception | None) -> dict[str, Any]:
+    if error is None:
+        return {"token": None, "error": None}
+    failure = Failure.of(error)
+    told = {"type": failure.kind, "message": str(error), **failure.details}
+    return {"token": failure.token, "error": told}
 
 
 def left_behind(output: Output, jobs: Sequence[ExportJob], journal: Path | None) -> str:
@@ -123,13 +171,14 @@ def left_behind(output: Output, jobs: Sequence[ExportJob], journal: Path | None)
     if journal is None:
         for job in jobs:
             fate = "runs on" if job.job_id else "may have been accepted"
-            wait = f"dli-async wait {shlex.quote(job.job_id or job.token)}"
-            output.note(f"{job.spec}: {fate}: {wait}")
-    count = f"{len(jobs):,} exports are under way" if jobs else "no export is under way"
+            output.note(f"{job.spec}: {fate}: {resume_with(job)}")
+    are = "is" if len(jobs) == 1 else "are"
+    count = f"{counted(len(jobs), 'export')} {are} under way" if jobs else "no export is under way"
     if journal is not None:
         hint = f"resume with the same command line, which goes on with journal {journal}"
     elif jobs:
-        hint = "they are listed above; the same command line would export all tables again"
+        those = "it is" if len(jobs) == 1 else "they are"
+        hint = f"{those} listed above; the same command line would export all tables again"
     else:
         hint = "there is no journal, so the same command line begins anew"
     return f"{count}; {hint}"

@@ -20,6 +20,8 @@ from .._errors import (
 )
 from .._job import ExportJob
 
+_SHOWN = 5  # candidates at most in one line; the document has all
+
 
 class Exit(IntEnum):
     """The exit codes of `dli-async`."""
@@ -116,8 +118,9 @@ def _words(error: Exception) -> str:
 
 
 def _hint(error: Exception, code: Exit, job_id: str | None, job: ExportJob | None) -> str:
-    if code is Exit.IN_DOUBT and job is not None:
-        return f"; look again with: {_resume(job)}"
+    if isinstance(error, SubmitInDoubt):
+        ways = [*candidates(error), *([f"look again with: {resume_with(job)}"] if job else [])]
+        return "".join(f"; {way}" for way in ways)
     has_ended = bool(job and job.report and job.report.is_terminal)
     lost_sight = code is Exit.SERVICE and not isinstance(error, NotFound)
     if job_id is None or has_ended or not (code is Exit.TIMED_OUT or lost_sight):
@@ -125,17 +128,29 @@ def _hint(error: Exception, code: Exit, job_id: str | None, job: ExportJob | Non
     return f"; resume with: dli-async wait {shlex.quote(job_id)}"
 
 
+def candidates(doubt: SubmitInDoubt) -> list[str]:
+    """Which jobs an export in doubt may be, and what to do with them; empty if none was seen."""
+    ids = [row.job_id for row in doubt.found]
+    if not ids:
+        return []
+    more = [f"{len(ids) - _SHOWN:,} more"] if len(ids) > _SHOWN else []
+    jobs = " or ".join([*ids[:_SHOWN], *more])
+    advice = "dli-async status JOB_ID tells of each, dli-async wait JOB_ID waits for the right one"
+    return [f"it may be job {jobs}: {advice}"]
+
+
 def _fate(job: ExportJob | None) -> str:
     if job is None:
         return ""
     if job.job_id is not None:
-        return f"; job {job.job_id} runs on, resume with: {_resume(job)}"
+        return f"; job {job.job_id} runs on, resume with: {resume_with(job)}"
     if job.in_doubt:
-        return f"; the export may have been accepted, look with: {_resume(job)}"
+        return f"; the export may have been accepted, look with: {resume_with(job)}"
     return "; nothing was submitted"
 
 
-def _resume(job: ExportJob) -> str:
+def resume_with(job: ExportJob) -> str:
+    """The command that goes on with a job."""
     return f"dli-async wait {shlex.quote(job.job_id or job.token)}"
 
 

@@ -152,7 +152,8 @@ def bulk(
     Ctrl-C ends the run here; jobs that were accepted run on, and the next run awaits them.
 
     Exit code: 0 all finished; else what is the worst: 1 some failed, which are listed, 5 some are
-    in doubt, 3 some timed out.
+    in doubt, 3 some timed out. An export in doubt gets a line with the token that looks for it, or
+    with --journal the next run looks; where several jobs could be it, their ids are told.
 
     \b
     Examples:

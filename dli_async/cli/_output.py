@@ -148,6 +148,11 @@ def fields_text(value: BaseModel | Mapping[str, Any]) -> str:
     return "\n".join(f"{name + ':':{width}} {text}" for name, text in shown)
 
 
+def counted(count: int, noun: str) -> str:
+    """A number and what it counts: `1 export`, `2,000 exports`."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
 def cell(value: Any) -> str:
     """A value for people."""
     if value is None:

@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 import random
+import shlex
 import signal
 import subprocess
 import threading
@@ -18,11 +19,12 @@ import duckdb
 import pytest
 from rich.console import Console
 
-from dli_async import ExportResult, JobCancelled
+from dli_async import ExportResult, JobCancelled, JobRow, JobStatus, SubmitInDoubt
 from dli_async.bulk import ExportEnded, ExportOutcome, ExportStatusChanged, ExportSubmitted
-from dli_async.cli import _bulk_progress
+from dli_async.cli import _bulk_progress, _bulk_summary
 from dli_async.cli._bulk_progress import Tally, open_board, size_text, span_text
 from dli_async.cli._output import Output
+from dli_async.cli._plan import Plan
 from dli_async.emulator import Emulator
 from tests.journal_support import report, spec
 
@@ -31,6 +33,10 @@ from .conftest import COMMAND, Cli, Server, error_line, serving
 TO = "obs://bucket/{date}/{database}/{table}"
 DB1 = ("bulk", "--database", "db1", "--to", TO, "--date", "2026-01-31")
 THREE = (*DB1, "--tables", "t1", "--tables", "T2", "--tables", "t3")
+IN_DOUBT = (
+    {"route": "export-table", "when": "after", "kind": "reset", "match": "t2"},
+    {"route": "list-jobs", "kind": "list-refused"},
+)
 
 
 def _play(output: Output) -> Tally:
@@ -266,13 +272,62 @@ def test_failed_exports_can_be_tried_again_in_a_fresh_folder(quick: Server) -> N
 
 def test_exports_in_doubt_exit_with_5(quick: Server) -> None:
     """If nothing failed, but it is not known whether an export was accepted."""
-    quick.fail(
-        {"route": "export-table", "when": "after", "kind": "reset", "match": "t2"},
-        {"route": "list-jobs", "kind": "list-refused"},
-    )
+    quick.fail(*IN_DOUBT)
     document = Cli(quick).json(*THREE, code=5)
     assert (document["in_doubt"], document["finished"]) == (1, 2)
     assert {export["end"] for export in document["exports"]} == {"finished", "in_doubt"}
+
+
+def test_exports_in_doubt_have_a_token_each(quick: Server) -> None:
+    """Without a journal, the token on stderr and in the document finds the job."""
+    quick.fail(*IN_DOUBT)
+    result = Cli(quick)(*THREE)
+    [line] = [line for line in result.stderr.splitlines() if "dli-async wait" in line]
+    assert line.startswith("in doubt: db1.t2: look again with: dli-async wait ")
+    quick.fail()
+    document = Cli(quick).json("wait", shlex.split(line)[-1])
+    assert (document["table_name"], len(_tables(quick))) == ("t2", 3)
+    quick.reset()
+    quick.fail(*IN_DOUBT)
+    exports = Cli(quick).json(*THREE, code=5)["exports"]
+    [doubt] = [export for export in exports if export["end"] == "in_doubt"]
+    assert doubt["error"]["found"] == []
+    quick.fail()
+    assert Cli(quick).json("wait", doubt["token"])["table_name"] == "t2"
+
+
+def test_exports_in_doubt_are_looked_for_by_the_next_run(quick: Server, tmp_path: Path) -> None:
+    """With a journal one line says so, and the next run finds the job."""
+    quick.fail(*IN_DOUBT)
+    args = (*THREE, "--journal", str(tmp_path / "run.db"))
+    result = Cli(quick)(*args)
+    assert result.exit_code == 5
+    assert "dli-async wait" not in result.stderr
+    assert result.stderr.splitlines()[-1] == (
+        "dli-async: error: 1 of 3 exports did not finish; "
+        "the same command line goes on with what is in doubt"
+    )
+    quick.fail()
+    assert Cli(quick).json(*args)["finished"] == 3
+    assert _tables(quick) == ["t1", "t2", "t3"]
+
+
+@pytest.mark.parametrize("journal", [None, Path("run.db")])
+@pytest.mark.anyio
+async def test_candidates_of_an_export_in_doubt_are_named(
+    journal: Path | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With a journal too, since another look may not settle what several jobs could be."""
+    rows = [JobRow(job_id=name, status=JobStatus.RUNNING) for name in ("j1", "j2")]
+    error = SubmitInDoubt("2 jobs could be it", spec=spec(1), found=rows)
+    outcome = ExportOutcome.of(spec(1), error, job_id=None)
+    tally = Tally(1)
+    tally.note(ExportEnded(outcome=outcome))
+    plan = Plan(specs=[spec(1)], date="2026-01-31", resumes=False, known={}, left_alone=0)
+    assert _bulk_summary.report(Output(as_json=True), plan, [outcome], tally, journal) == 5
+    out, err = capsys.readouterr()
+    assert err.startswith("in doubt: db1.t1: it may be job j1 or j2: dli-async status JOB_ID")
+    assert json.loads(out)["exports"][0]["error"]["found"] == ["j1", "j2"]
 
 
 def test_exports_that_take_too_long_exit_with_3_and_go_on_later(

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import shlex
 from datetime import UTC, datetime, timedelta
+from itertools import permutations
 from typing import Any
 
 import pytest
+
+from dli_async import JobRow, JobStatus, SubmitInDoubt, TableExport
+from dli_async.cli._failures import Failure
 
 from .conftest import Cli, Server, error_line
 
@@ -185,6 +189,32 @@ def test_doubt_in_json_has_the_token(quick: Server) -> None:
     document = Cli(quick).json("export", "db1.t1", "obs://bucket/t1", "--no-wait", code=5)
     assert (document["job_id"], document["error"]["found"]) == (None, [])
     assert "doubted_at" in document["token"]
+
+
+def test_several_jobs_that_could_be_the_export_are_named(endless: Server) -> None:
+    """`wait TOKEN` that finds two says which, and how to go on with one; so does the document."""
+    endless.fail(LOST, BLIND)
+    cli = Cli(endless)
+    args = ("export", "db1.t1", "obs://bucket/t1", "--mode", "overwrite", "--no-wait")
+    token = cli.json(*args, code=5)["token"]
+    endless.fail()
+    cli(*args)
+    ids = {job["job_id"] for job in endless.ledger()["jobs"]}
+    result = cli("wait", token)
+    assert result.exit_code == 5
+    advice = "dli-async status JOB_ID tells of each, dli-async wait JOB_ID waits for the right one"
+    orders = [f"it may be job {one} or {two}: {advice}" for one, two in permutations(ids)]
+    assert any(order in error_line(result) for order in orders)
+    assert set(cli.json("wait", token, code=5)["error"]["found"]) == ids
+
+
+def test_of_many_candidates_a_line_names_the_first() -> None:
+    """The line stays one that can be read."""
+    rows = [JobRow(job_id=f"j{n}", status=JobStatus.RUNNING) for n in range(8)]
+    spec = TableExport(database_name="d", table_name="t", data_path="obs://b/t")
+    failure = Failure.of(SubmitInDoubt("in doubt", spec=spec, found=rows))
+    assert "it may be job j0 or j1 or j2 or j3 or j4 or 3 more: " in failure.message
+    assert failure.details["found"] == [f"j{n}" for n in range(8)]
 
 
 def test_a_spec_that_breaks_a_rule_exits_with_2(quick: Server) -> None:
