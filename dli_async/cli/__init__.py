@@ -17,14 +17,15 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A table may have a name that the terminal's encoding has no letters for.
-            with contextlib.suppress(ValueError):
-                stream.reconfigure(errors="backslashreplace")
-    if hint := need_extra("cli"):
-        print(f"dli-async: error: {hint}", file=sys.stderr)  # noqa: T201 - rich may be missing
-        sys.exit(2)
+            with contextlib.suppress(io.UnsupportedOperation):
+                stream.reconfigure(errors="replace")
     try:
+        if hint := need_extra("cli"):
+            print(f"dli-async: error: {hint}", file=sys.stderr)  # noqa: T201 - rich may be missing
+            sys.exit(2)
         from .app import app
 
         app()
     except KeyboardInterrupt:
+        print("dli-async: error: interrupted", file=sys.stderr)  # noqa: T201 - may not be loaded
         sys.exit(130)

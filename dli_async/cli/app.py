@@ -32,7 +32,7 @@ class _Group(TyperGroup):
         except _UsageError as error:
             code = _tell_usage(error, as_json="--json" in words)
         except typer.Abort:
-            code = Exit.INTERRUPTED
+            code = Output("--json" in words).fail(Failure.interrupted())
         sys.exit(int(code or 0))
 
 

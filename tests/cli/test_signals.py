@@ -7,6 +7,7 @@ import os
 import shlex
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -122,6 +123,31 @@ def test_an_interrupt_before_the_submit_says_that_nothing_was_submitted(endless:
         result = Cli(endless)("export", "db1.t1", "obs://bucket/t1", "--precheck")
     assert result.exit_code == 130
     assert result.stderr == "dli-async: error: interrupted; nothing was submitted\n"
+
+
+# Sends the signal when a module is about to be loaded.
+INTERRUPTED_AT = """
+import signal, sys
+from importlib.abc import MetaPathFinder
+from dli_async.cli import main
+
+class Interrupt(MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == sys.argv[1]:
+            signal.raise_signal(signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupt())
+main()
+"""
+
+
+@pytest.mark.parametrize("moment", ["typer", "dli_async.cli.app"])
+def test_ctrl_c_while_the_commands_are_loaded_is_one_line(moment: str) -> None:
+    """Not a traceback, and the exit code is 130."""
+    process = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED_AT, moment], capture_output=True, text=True, check=False
+    )
+    assert (process.returncode, process.stderr) == (130, "dli-async: error: interrupted\n")
 
 
 def test_an_interrupt_that_comes_as_an_exception_is_one_line(
