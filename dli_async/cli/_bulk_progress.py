@@ -21,7 +21,7 @@ from ..bulk import (
     ExportStatusChanged,
     ExportSubmitted,
 )
-from ._output import Output
+from ._output import Output, counted
 
 # Seconds between two lines where there is no terminal to draw on.
 _APART = 10.0
@@ -118,7 +118,7 @@ class Tally:
 
     def amounts(self) -> str:
         """Rows and bytes."""
-        return f"{self.rows:,} rows, {size_text(self.size)}"
+        return f"{counted(self.rows, 'row')}, {size_text(self.size)}"
 
     def pace(self) -> str:
         """Rate, and time to go."""
@@ -131,7 +131,7 @@ class Tally:
 def size_text(size: int) -> str:
     """Bytes for people, in decimal units."""
     if size < 1_000:
-        return f"{size} bytes"
+        return counted(size, "byte")
     power = min(int(math.log10(size)) // 3, len(_UNITS))
     return f"{size / 1_000**power:.1f} {_UNITS[power - 1]}"
 

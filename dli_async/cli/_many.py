@@ -113,8 +113,9 @@ def bulk(
         typer.Option(
             min=0,
             metavar="SECONDS",
-            help="How long to wait for each export, in seconds; its job runs on after it. "
-            "Default: no limit.",
+            help="How long to wait for each export from its turn on, in seconds; its job runs on "
+            "after it. A submit under way is heard out, which may take 30 s more. Default: no "
+            "limit.",
         ),
     ] = None,
     requests_per_second: Annotated[
@@ -216,7 +217,8 @@ def runs(
     """List the exports that a journal holds, and their totals.
 
     It only reads, also while a run is writing. `submitting` means: a submit was about to leave,
-    and the next run looks whether it arrived. `failed` without a job id was never accepted.
+    and the next run looks whether it arrived. `failed` without a job id was never accepted. The
+    column `folder` is there if an attempt went to a fresh folder.
 
     \b
     Example: dli-async runs run.db --state failed --json

@@ -13,10 +13,10 @@ from .._journal import JournalReader
 from .._journal_entries import ExportState, JournalEntry
 from ._bulk_progress import size_text
 from ._failures import Exit
-from ._output import Output, cell, plain_table
+from ._output import Output, cell, counted, plain_table
 from ._run import run
 
-_COLUMNS = ("table", "state", "attempt", "job_id", "duration", "rows", "size", "error")
+_COLUMNS = ("table", "state", "attempt", "job_id", "duration", "rows", "size")
 
 
 def runs(output: Output, path: Path, states: Sequence[ExportState]) -> Exit:
@@ -48,7 +48,9 @@ def _totals(entries: Sequence[JournalEntry]) -> dict[str, Any]:
 
 
 def _text(entries: Sequence[JournalEntry], totals: dict[str, Any]) -> Group:
-    table = plain_table(*_COLUMNS)
+    # Most runs have no attempt in a folder of its own, and a column of dashes tells nothing.
+    moved = any(entry.folder != entry.data_path for entry in entries)
+    table = plain_table(*_COLUMNS, *(["folder"] if moved else []), "error")
     for column in table.columns[4:7]:
         column.justify = "right"
     for entry in entries:
@@ -60,8 +62,9 @@ def _text(entries: Sequence[JournalEntry], totals: dict[str, Any]) -> Group:
             cell(None if entry.duration is None else timedelta(seconds=entry.duration)),
             "-" if entry.row_count is None else f"{entry.row_count:,}",
             "-" if entry.input_size is None else size_text(entry.input_size),
+            *([entry.folder] if moved else []),
             cell(entry.error),
         )
     counts = ", ".join(f"{totals[state]:,} {state}" for state in ExportState if totals[state])
-    amounts = f"{totals['row_count']:,} rows, {size_text(totals['input_size'])}"
-    return Group(table, "", f"{len(entries):,} exports: {counts or 'none'}; {amounts}")
+    amounts = f"{counted(totals['row_count'], 'row')}, {size_text(totals['input_size'])}"
+    return Group(table, "", f"{counted(len(entries), 'export')}: {counts or 'none'}; {amounts}")

@@ -11,7 +11,7 @@ from rich.console import Group
 
 from .._models import TableExport
 from ._failures import Exit
-from ._output import Output, plain_table
+from ._output import Output, counted, plain_table
 from ._verify import Found
 
 
@@ -49,8 +49,8 @@ class DemoExport:
     @property
     def amounts(self) -> str:
         """How much it was, in words."""
-        files = "1 file" if len(self.files) == 1 else f"{len(self.files)} files"
-        return f"{self.rows:,} rows, {self.size:,} bytes in {files}, {self.seconds:.1f} s"
+        rows, size = counted(self.rows, "row"), counted(self.size, "byte")
+        return f"{rows}, {size} in {counted(len(self.files), 'file')}, {self.seconds:.1f} s"
 
     def shape(self) -> str:
         """What kind of files it wrote."""
@@ -92,7 +92,9 @@ def report(output: Output, exports: Sequence[DemoExport], folder: Path, seconds:
     if not failed:
         return Exit.FINISHED
     reasons = "; ".join(f"{export.name}: {export.error}" for export in failed)
-    output.note(f"dli-async: error: {len(failed)} of {len(exports)} exports failed: {reasons}")
+    output.note(
+        f"dli-async: error: {len(failed)} of {counted(len(exports), 'export')} failed: {reasons}"
+    )
     return Exit.JOB_FAILED
 
 
@@ -110,5 +112,5 @@ def _table(exports: Sequence[DemoExport], folder: Path, seconds: float) -> Group
             "failed" if export.error else "verified",
         )
     rows, size = sum(export.rows for export in exports), sum(export.size for export in exports)
-    table.add_row(f"{len(exports)} tables", "", f"{rows:,}", f"{size:,}", f"{seconds:.1f}")
+    table.add_row(counted(len(exports), "table"), "", f"{rows:,}", f"{size:,}", f"{seconds:.1f}")
     return Group(table, "", f"files: {folder / 'DATABASE' / 'TABLE'}")

@@ -22,7 +22,7 @@ from ._bulk_progress import Tally, open_board
 from ._bulk_summary import interrupted, left_behind, report, show_plan
 from ._failures import Exit, Failure
 from ._options import Connection
-from ._output import Output
+from ._output import Output, counted
 from ._plan import Plan, make_plan
 from ._plan_file import Row, read_rows
 from ._run import run
@@ -74,9 +74,10 @@ class _Errand:
         rows = await self._rows()
         plan = make_plan(rows, request.fields, date=request.date, entries=entries)
         if plan.left_alone:
+            are = "is" if plan.left_alone == 1 else "are"
             self._output.note(
-                f"warning: {plan.left_alone} unended exports of the journal are not in this plan "
-                "and are left alone"
+                f"warning: {counted(plan.left_alone, 'unended export')} of the journal {are} not "
+                f"in this plan and {are} left alone"
             )
         if request.dry_run:
             return show_plan(self._output, plan)
@@ -108,8 +109,10 @@ class _Errand:
             ]
         rows = [_row_of(table) for table in found if _is_managed(table)]
         if len(rows) < len(found):
+            others = len(found) - len(rows)
+            are, they = ("is", "it") if others == 1 else ("are", "they")
             self._output.note(
-                f"{len(found) - len(rows)} of {len(found)} tables are not MANAGED, so that they "
+                f"{others} of {counted(len(found), 'table')} {are} not MANAGED, so that {they} "
                 "cannot be exported"
             )
         return rows
@@ -122,7 +125,7 @@ class _Errand:
     async def _export(self, plan: Plan) -> Exit:
         request = self._request
         again = f"; goes on with the run of {plan.date}" if plan.resumes else ""
-        self._output.note(f"exporting {len(plan.specs):,} tables{again}")
+        self._output.note(f"exporting {counted(len(plan.specs), 'table')}{again}")
         outcomes: list[ExportOutcome] = []
         tally = Tally(len(plan.specs))
         async with self._open_client() as self._client:

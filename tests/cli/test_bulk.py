@@ -103,6 +103,7 @@ async def test_the_time_to_go_counts_only_what_ended_in_this_run() -> None:
     ("size", "text"),
     [
         (0, "0 bytes"),
+        (1, "1 byte"),
         (999, "999 bytes"),
         (1_000, "1.0 kB"),
         (2_500_000, "2.5 MB"),
@@ -175,8 +176,8 @@ def test_what_cannot_be_exported_is_left_out_and_counted(tmp_path: Path) -> None
     with serving(emulator) as server:
         result = Cli(server)("bulk", "--database", "s", "--to", "obs://b/x/{table}")
     assert result.exit_code == 0
-    assert "1 of 3 tables are not MANAGED" in result.stderr
-    assert "[2/2] 2 finished; 1 rows" in result.stderr
+    assert "1 of 3 tables is not MANAGED, so that it cannot" in result.stderr
+    assert "[2/2] 2 finished; 1 row, " in result.stderr
     assert (tmp_path / "obs/b/x/t1/_SUCCESS").exists()
     assert "2 finished" in result.stdout
 
@@ -342,6 +343,28 @@ def test_exports_that_take_too_long_exit_with_3_and_go_on_later(
     assert _tables(endless) == ["t1", "t2", "t3"]
 
 
+def test_a_run_with_failed_jobs_says_how_to_try_them_again(quick: Server, tmp_path: Path) -> None:
+    """With a journal, the first run and the same command again name the `--attempts` that does
+    it; then `runs` tells the fresh folder."""
+    quick.fail({"route": "export-table", "kind": "fail:DLI.0999", "match": "t2", "times": 1})
+    args = (*THREE, "--journal", str(tmp_path / "run.db"))
+    for _ in range(2):
+        assert Cli(quick)(*args).stderr.splitlines()[-1] == (
+            "dli-async: error: 1 of 3 exports did not finish; "
+            "--attempts 2 would try 1 failed job again, each in a fresh folder"
+        )
+    assert len(_tables(quick)) == 3
+    assert Cli(quick).json(*args, "--attempts", "2")["finished"] == 3
+    path = "obs://bucket/2026-01-31/db1"
+    lines = Cli()("runs", args[-1]).stdout.splitlines()
+    assert lines[0].split()[-2:] == ["folder", "error"]
+    folders = ["t1", "t2", "t3", "t2-attempt-2"]
+    told = zip(lines[1:5], folders, strict=True)
+    assert all(f" {path}/{folder} " in line for line, folder in told)
+    exports = Cli().json("runs", args[-1])["exports"]
+    assert exports[-1]["folder"] == f"{path}/t2-attempt-2"
+
+
 def test_the_same_command_again_submits_only_what_is_missing(quick: Server, tmp_path: Path) -> None:
     """What the journal knows to be finished is not sent again, and counts as known before."""
     journal = ("--journal", str(tmp_path / "run.db"))
@@ -374,7 +397,7 @@ def test_exports_of_the_journal_that_are_not_in_the_plan_are_told(
     journal = ("--timeout", "0.2", "--journal", str(tmp_path / "run.db"))
     Cli(endless)(*DB1, "--tables", "t1", *journal)
     result = Cli(endless)(*DB1, "--tables", "t2", *journal)
-    assert "warning: 1 unended exports of the journal are not in this plan" in result.stderr
+    assert "1 unended export of the journal is not in this plan and is left" in result.stderr
 
 
 @contextmanager
