@@ -60,7 +60,8 @@ WaitTimeout = Annotated[
     typer.Option(
         metavar="SECONDS",
         min=0,
-        help="How long to wait in all, in seconds; the job runs on after it. Default: no limit.",
+        help="How long to wait in all, submit included, in seconds; the job runs on after it. A "
+        "submit under way is heard out, which may take 30 s more. Default: no limit.",
     ),
 ]
 FilesAs = Annotated[DataType, typer.Option(case_sensitive=False, help="Format of the files.")]

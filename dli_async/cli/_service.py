@@ -56,7 +56,11 @@ def export(
     ] = False,
     timeout: WaitTimeout = None,
     on_timeout: Annotated[
-        OnTimeout, typer.Option(help="What becomes of the job when --timeout is over.")
+        OnTimeout,
+        typer.Option(
+            help="What becomes of the job when --timeout is over: it runs on, or it is cancelled, "
+            "which is waited for up to 60 s. The exit code is 3 either way."
+        ),
     ] = OnTimeout.DETACH,
     precheck: Annotated[
         bool,

@@ -94,7 +94,7 @@ def dli_async(
       0    finished
       1    the job failed or was cancelled
       2    wrong usage, an export that breaks a rule, or a wrong setting
-      3    timed out: the job runs on, `dli-async wait JOB_ID` resumes
+      3    timed out: `dli-async wait JOB_ID` resumes, unless --on-timeout cancel ended the job
       4    the service, the network, the login or the journal said no
       5    in doubt whether the export was accepted: `dli-async wait TOKEN` looks again
       130  interrupted: the job runs on, `dli-async wait` resumes
