@@ -6,6 +6,7 @@ The commands themselves are in `_local.py`, `_service.py` and `_many.py`.
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -20,13 +21,14 @@ from ._output import Output
 
 # typer brings its own click since 0.2x, so the base of usage errors is found through one of them.
 _UsageError: Any = typer.BadParameter.__base__
+_VERBOSE = re.compile("-v+|--verbose")
 
 
 class _Group(TyperGroup):
     """Tells usage errors in one line, and exits with what a command returns."""
 
     def main(self, args: Sequence[str] | None = None, *more: Any, **extra: Any) -> Any:
-        words = list(sys.argv[1:] if args is None else args)
+        words = _verbose_first(sys.argv[1:] if args is None else args)
         try:
             code = super().main(words, *more, **(extra | {"standalone_mode": False}))
         except _UsageError as error:
@@ -34,6 +36,13 @@ class _Group(TyperGroup):
         except typer.Abort:
             code = Output("--json" in words).fail(Failure.interrupted())
         sys.exit(int(code or 0))
+
+
+def _verbose_first(words: Sequence[str]) -> list[str]:
+    """The words with each `-v` before the command, wherever it was given."""
+    end = words.index("--") if "--" in words else len(words)
+    flags = [word for word in words[:end] if _VERBOSE.fullmatch(word)]
+    return [*flags, *(word for word in words[:end] if word not in flags), *words[end:]]
 
 
 def _tell_usage(error: Any, *, as_json: bool) -> Exit:
@@ -67,7 +76,8 @@ def dli_async(
             "-v",
             count=True,
             show_default=False,
-            help="Log on stderr: -v for one line a job, -vv for one line a request.",
+            help="Log on stderr, also after the command: -v for one line a job, -vv for one line "
+            "a request.",
         ),
     ] = 0,
     version: Annotated[

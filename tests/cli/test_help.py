@@ -17,7 +17,7 @@ from dli_async.cli import main
 from dli_async.cli._output import Output, cell, fields_text
 from dli_async.cli.app import app
 
-from .conftest import Cli, error_line
+from .conftest import Cli, Server, error_line
 
 COMMANDS = {
     *("demo", "emulator", "export", "status", "wait", "cancel", "jobs", "tables", "whoami"),
@@ -77,6 +77,17 @@ def test_version_is_that_of_the_package() -> None:
     result = Cli()("--version")
     assert result.stdout == f"dli-async {importlib.metadata.version('dli-async')}\n"
     assert result.exit_code == 0
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_verbose_may_stand_anywhere(place: int, quick: Server) -> None:
+    """Before the command, after it and at the end it means the same; after `--` it is a word."""
+    args = ["tables", "db1"]
+    args[place:place] = ["-vv"]
+    result = Cli(quick)(*args)
+    assert result.exit_code == 0
+    assert "debug: GET /v1.0/" in result.stderr
+    assert "debug: " not in Cli(quick)("tables", "--", "-v").stderr
 
 
 def test_without_a_command_it_shows_its_help() -> None:
