@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import tempfile
 from pathlib import Path
 from typing import Literal
 
@@ -30,6 +31,7 @@ def serve(
 
     def call() -> Exit:
         require("emulator")
+        need_folder(obs_dir)
         from ..emulator import Emulator
         from ..emulator.server import run_server
 
@@ -57,6 +59,18 @@ def require(*extras: str) -> None:
     for extra in extras:
         if hint := need_extra(extra):
             raise ConfigurationError(hint)
+
+
+def need_folder(path: Path) -> None:
+    """Makes the folder of `--obs-dir`; raises `ConfigurationError` if it cannot be written to."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise ConfigurationError(
+            f"--obs-dir {path}: cannot be written to: {error.strerror or error}"
+        ) from error
 
 
 def _announce(output: Output, url: str, host: str, obs_dir: Path) -> None:

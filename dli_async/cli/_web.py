@@ -23,7 +23,7 @@ from .._models import TableExport
 from ._failures import Exit
 from ._output import Output, fields_text
 from ._run import guarded
-from ._serve import require
+from ._serve import need_folder, require
 from .demo import DemoOptions, fresh_path, plan
 
 _GRACE = 2  # seconds that open streams of events get at the end
@@ -34,6 +34,7 @@ def serve(output: Output, options: DemoOptions, port: int) -> Exit:
 
     def call() -> Exit:
         require("emulator", "fastapi")
+        need_folder(options.obs_dir)
         asyncio.run(_serve(output, options, port))
         output.note("stopped")
         return Exit.FINISHED

@@ -23,7 +23,7 @@ from .._policies import PollPolicy
 from ._failures import Exit, one_line
 from ._output import Output
 from ._run import run
-from ._serve import require
+from ._serve import need_folder, require
 from ._summary import DemoExport, name_of, report
 from ._verify import BadExport, Found, read_back
 from .progress import Board, open_board
@@ -56,6 +56,7 @@ def demo(output: Output, options: DemoOptions) -> Exit:
 
 async def _demo(output: Output, options: DemoOptions) -> Exit:
     require("emulator")
+    await anyio.to_thread.run_sync(need_folder, options.obs_dir)
     from ..emulator import PROJECT_ID, TOKEN, DuckEngine, Emulator, ObsStore
     from ..emulator.server import running
 

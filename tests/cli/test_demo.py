@@ -13,7 +13,7 @@ from dli_async import DliClient, TableExport
 from dli_async.cli import demo as demo_module
 from dli_async.cli._verify import BadExport, Found, read_back
 
-from .conftest import Cli
+from .conftest import Cli, error_line
 
 QUICK = ("--launch", "0", "--run", "0.02")
 
@@ -40,6 +40,18 @@ def test_demo_exports_every_table_in_every_shape(tmp_path: Path) -> None:
     )
     lines = gzip.decompress((Path(packed["folder"]) / packed["files"][0]).read_bytes())
     assert lines.count(b"\n") == packed["rows"]
+
+
+@pytest.mark.parametrize("command", [("demo",), ("demo", "--web"), ("emulator", "--port", "0")])
+def test_a_folder_that_cannot_be_written_to_is_told_at_once(
+    command: tuple[str, ...], tmp_path: Path
+) -> None:
+    """Nothing starts, and one line names option, folder and reason."""
+    (tmp_path / "file").touch()
+    folder = tmp_path / "file" / "obs"
+    result = Cli()(*command, "--obs-dir", str(folder))
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert error_line(result).endswith(f"--obs-dir {folder}: cannot be written to: Not a directory")
 
 
 def test_demo_can_run_twice_and_tells_what_failed(
