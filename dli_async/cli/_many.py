@@ -27,6 +27,7 @@ from ._options import (
 )
 from ._output import Output
 from ._plan import check_template
+from ._plan_file import PLAN_FILES
 
 
 def _read_folder(text: str) -> str:
@@ -162,6 +163,11 @@ def bulk(
           --to 'obs://bucket/{date}/{database}/{table}' --journal run.db
       dli-async bulk --plan plan.yaml --journal run.db --dry-run
     """
+    for name in database or []:
+        if Path(name).suffix.lower() in PLAN_FILES:
+            raise typer.BadParameter(
+                f"--database {name!r} is the name of a file; for a plan file give --plan {name}"
+            )
     if bool(database) is bool(plan):
         raise typer.BadParameter("give either --database or --plan")
     if tables and not database:

@@ -107,6 +107,8 @@ _READERS: dict[str, Callable[[Path, str], _Found]] = {
     ".ndjson": _read_json_lines,
 }
 
+PLAN_FILES = tuple(_READERS)
+
 
 def _fields(path: Path, line: int, value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):

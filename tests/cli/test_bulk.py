@@ -224,6 +224,7 @@ def test_a_plan_file_is_exported(quick: Server, tmp_path: Path) -> None:
         (("--database", "d"), "--database needs --to"),
         (("--database", "d", "--to", "obs://b/{day}"), "no placeholder {day}; there are {date}"),
         (("--database", "d", "--to", TO, "--date", "today"), "'today' is not a date"),
+        (("--database", "one.CSV", "--to", TO), "for a plan file give --plan one.CSV"),
         (("--plan", "/does/not/exist.csv"), "/does/not/exist.csv"),
         (("--plan", __file__), "must end with one of .yaml"),
     ],
