@@ -9,6 +9,7 @@ from typing import Any
 
 from .._errors import (
     ApiError,
+    AuthenticationError,
     ConfigurationError,
     DliError,
     InvalidExport,
@@ -16,10 +17,13 @@ from .._errors import (
     JobFailed,
     JobTimeout,
     NotFound,
+    RequestNotSent,
     SubmitInDoubt,
 )
 from .._job import ExportJob
 
+_LOGIN = "log in with DLI_TOKEN, or with HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK"
+_ENDPOINT = "the endpoint is that of --endpoint, DLI_ENDPOINT, --region or DLI_REGION"
 _SHOWN = 5  # candidates at most in one line; the document has all
 
 
@@ -121,6 +125,8 @@ def _hint(error: Exception, code: Exit, job_id: str | None, job: ExportJob | Non
     if isinstance(error, SubmitInDoubt):
         ways = [*candidates(error), *([f"look again with: {resume_with(job)}"] if job else [])]
         return "".join(f"; {way}" for way in ways)
+    if job_id is None and isinstance(error, (AuthenticationError, RequestNotSent)):
+        return f"; {_LOGIN if isinstance(error, AuthenticationError) else _ENDPOINT}"
     has_ended = bool(job and job.report and job.report.is_terminal)
     lost_sight = code is Exit.SERVICE and not isinstance(error, NotFound)
     if job_id is None or has_ended or not (code is Exit.TIMED_OUT or lost_sight):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from .._client import DliClient
+from .._errors import DliError
 from .._job import ExportJob
 from .._models import CancelOutcome, ExportResult, JobRow, JobStatus, TableExport
 from ._failures import Exit, Failure
@@ -23,7 +25,9 @@ _JOB_COLUMNS = (
     "start_time",
     "duration",
     "result_count",
+    "message",
 )
+_NO_REASON = "no reason given"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,8 +96,10 @@ def status(output: Output, connection: Connection, job: str) -> Exit:
 
     async def work() -> Exit:
         async with connection.client() as client:
-            report = await _job_of(client, job).status()
-        output.result(report, fields_text(report))
+            handle = _job_of(client, job)
+            report = await handle.status()
+            document = dict(report) | {"data_path": await _path_of(handle)}
+        output.result(document, fields_text(_shown(document)))
         unhappy = report.status in (JobStatus.FAILED, JobStatus.CANCELLED)
         return Exit.JOB_FAILED if unhappy else Exit.FINISHED
 
@@ -132,7 +138,7 @@ def jobs(
                 rows.append(row)
                 if len(rows) == limit:
                     break
-        output.result(rows, rows_table(rows, _JOB_COLUMNS))
+        output.result(rows, rows_table(map(_with_reason, rows), _JOB_COLUMNS))
         return Exit.FINISHED
 
     return run(output, work)
@@ -142,6 +148,29 @@ def _job_of(client: DliClient, text: str) -> ExportJob:
     """The job of an id, or of the JSON text of an `ExportJob.token`."""
     is_token = text.lstrip().startswith("{")
     return ExportJob.resume(client, text) if is_token else client.job(text.strip())
+
+
+async def _path_of(job: ExportJob) -> str | None:
+    """The folder of a job, as far as it can be told."""
+    if job.spec is not None:
+        return job.spec.data_path
+    with suppress(DliError):
+        return (await job.detail()).data_path
+    return None
+
+
+def _shown(status: dict[str, Any]) -> dict[str, Any]:
+    """What people want to see of a job: its state once, and a reason if it failed."""
+    if status["status"] is not JobStatus.UNKNOWN:
+        status = {name: value for name, value in status.items() if name != "raw_status"}
+    failed = status["status"] is JobStatus.FAILED
+    return status | {"message": status["message"] or (_NO_REASON if failed else None)}
+
+
+def _with_reason(row: JobRow) -> JobRow:
+    """A row that tells why its job failed, and nothing of the kind if it did not."""
+    failed = row.status is JobStatus.FAILED
+    return row.model_copy(update={"message": (row.message or _NO_REASON) if failed else None})
 
 
 def _result_document(result: ExportResult) -> dict[str, Any]:

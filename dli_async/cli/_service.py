@@ -117,6 +117,8 @@ def status(
 ) -> int:
     """Look at a job once.
 
+    Tells its state, and the folder of an export where the service tells it.
+
     Exit code: 0 while it waits or runs and when it has finished, 1 if it failed or was cancelled.
 
     \b

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from dli_async import JobRow, JobStatus, SubmitInDoubt, TableExport
+from dli_async import JobRow, JobStatus, RequestNotSent, SubmitInDoubt, TableExport
+from dli_async.cli import _jobs
 from dli_async.cli._failures import Failure
 
 from .conftest import Cli, Server, error_line
@@ -105,6 +106,32 @@ def test_status_of_a_running_job_exits_with_0(endless: Server) -> None:
     result = cli("status", job_id)
     assert result.exit_code == 0
     assert "RUNNING" in result.stdout
+
+
+def test_status_tells_the_state_once_and_the_folder(endless: Server) -> None:
+    """The folder is that of the token, or what the service tells, or left out."""
+    cli = Cli(endless)
+    document = cli.json("export", "db1.t1", "obs://bucket/t1", "--no-wait")
+    lines = cli("status", document["job_id"]).stdout.split()
+    assert lines.count("RUNNING") == 1
+    assert lines[lines.index("data_path:") + 1] == "obs://bucket/t1"
+    endless.fail({"route": "detail", "kind": "status:403"})
+    assert cli.json("status", document["token"])["data_path"] == "obs://bucket/t1"
+    assert cli.json("status", document["job_id"])["data_path"] is None
+    endless.fail({"route": "*", "kind": "unknown-status"})
+    assert "raw_status:" in cli("status", document["job_id"]).stdout
+
+
+def test_a_failed_job_without_a_reason_says_so() -> None:
+    """In a list and alone; what did not fail has no such words."""
+    report = {"job_id": "j", "message": ""}
+    failed = JobRow(**report, status=JobStatus.FAILED)
+    assert _jobs._with_reason(failed).message == "no reason given"
+    assert _jobs._shown(dict(failed))["message"] == "no reason given"
+    finished = JobRow(**report, status=JobStatus.FINISHED)
+    assert _jobs._with_reason(finished).message is None
+    told = failed.model_copy(update={"message": "DLI.0999"})
+    assert _jobs._with_reason(told).message == _jobs._shown(dict(told))["message"] == "DLI.0999"
 
 
 def test_wait_resumes_a_job_by_its_id(quick: Server) -> None:
@@ -248,6 +275,19 @@ def test_a_refusal_of_the_service_exits_with_4(quick: Server) -> None:
     document = cli.json("status", "no-such-job", code=4)
     assert document["error"]["status_code"] == 400
     assert document["error"]["request_id"]
+
+
+def test_errors_of_login_and_network_name_what_to_set(endless: Server) -> None:
+    """The line says which variables and options lead to the service."""
+    endless.fail({"route": "*", "kind": "status:401"})
+    line = error_line(Cli(endless)("jobs"))
+    assert line.endswith(
+        "; log in with DLI_TOKEN, or with HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK"
+    )
+    failure = Failure.of(RequestNotSent("cannot connect"))
+    assert failure.message == (
+        "cannot connect; the endpoint is that of --endpoint, DLI_ENDPOINT, --region or DLI_REGION"
+    )
 
 
 def test_losing_the_login_in_mid_wait_says_how_to_resume(endless: Server) -> None:
