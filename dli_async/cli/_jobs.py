@@ -160,9 +160,9 @@ async def _path_of(job: ExportJob) -> str | None:
 
 
 def _shown(status: dict[str, Any]) -> dict[str, Any]:
-    """What people want to see of a job: its state once, and a reason if it failed."""
-    if status["status"] is not JobStatus.UNKNOWN:
-        status = {name: value for name, value in status.items() if name != "raw_status"}
+    """What people want to see of a job: its state once, a reason if it failed, no schema."""
+    hidden = {"detail"} if status["status"] is JobStatus.UNKNOWN else {"detail", "raw_status"}
+    status = {name: value for name, value in status.items() if name not in hidden}
     failed = status["status"] is JobStatus.FAILED
     return status | {"message": status["message"] or (_NO_REASON if failed else None)}
 

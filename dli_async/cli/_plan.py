@@ -130,7 +130,7 @@ def _specs(rows: Sequence[Row], defaults: Mapping[str, Any], date: str) -> list[
             spec = _spec(_merged(row, defaults), date)
             other = owners.setdefault(spec.data_path, row.where)
             if other is not row.where:
-                rule = f"{other} has this folder too; each export needs its own"
+                rule = f"{other} has this folder too; each export needs its own, as with {{table}}"
                 raise InvalidExport([Problem("data_path", spec.data_path, rule)])
             specs.append(spec)
         except InvalidExport as error:

@@ -123,15 +123,16 @@ def test_status_tells_the_state_once_and_the_folder(endless: Server) -> None:
 
 
 def test_a_failed_job_without_a_reason_says_so() -> None:
-    """In a list and alone; what did not fail has no such words."""
+    """In a list and alone; what did not fail has no such words, and a schema is not for people."""
     report = {"job_id": "j", "message": ""}
     failed = JobRow(**report, status=JobStatus.FAILED)
     assert _jobs._with_reason(failed).message == "no reason given"
     assert _jobs._shown(dict(failed))["message"] == "no reason given"
     finished = JobRow(**report, status=JobStatus.FINISHED)
     assert _jobs._with_reason(finished).message is None
-    told = failed.model_copy(update={"message": "DLI.0999"})
+    told = failed.model_copy(update={"message": "DLI.0999", "detail": "{...}"})
     assert _jobs._with_reason(told).message == _jobs._shown(dict(told))["message"] == "DLI.0999"
+    assert "detail" not in _jobs._shown(dict(told))
 
 
 def test_wait_resumes_a_job_by_its_id(quick: Server) -> None:
