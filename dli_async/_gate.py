@@ -8,6 +8,7 @@ from collections import deque
 import anyio
 import anyio.lowlevel
 
+from ._bell import make_bell
 from ._errors import ConfigurationError
 
 # After a refusal for too many requests: go on with this share of the rate, and win back this share
@@ -77,7 +78,7 @@ class _Ticket:
 
     def __init__(self) -> None:
         self.granted = False
-        self.woken = anyio.Event()
+        self.woken = make_bell()
 
 
 class Gate:
@@ -164,7 +165,7 @@ class Gate:
         else:
             await ticket.woken.wait()
         if not ticket.granted:
-            ticket.woken = anyio.Event()
+            ticket.woken = make_bell()
 
     def _serve(self) -> None:
         """Grants what can be granted now, and sees to it that somebody waits for the rest."""

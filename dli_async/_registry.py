@@ -16,6 +16,7 @@ from weakref import WeakValueDictionary
 import anyio
 
 from ._api import PAGE_SIZE, Api
+from ._door import Door
 from ._errors import DliError
 from ._models import JobRow, TableExport
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 # inside the service.
 _MARGIN = timedelta(seconds=5)
 _REMEMBERED = 50_000
+# More than may be waiting for a connection, and few enough to be a short turn of the event loop.
+_AT_THE_GATE = 64
 _EXPORTS: dict[str, str | int | None] = {"job-type": "EXPORT", "order": "start_time_asc"}
 
 
@@ -104,6 +107,7 @@ class Registry:
         self._locks: WeakValueDictionary[tuple[str, ...], anyio.Lock] = WeakValueDictionary()
         self._submissions: WeakValueDictionary[str, Submission] = WeakValueDictionary()
         self._in_flight: WeakValueDictionary[tuple[str, ...], anyio.Event] = WeakValueDictionary()
+        self.door = Door(_AT_THE_GATE)
         self._open: _Round | None = None
         self._fetching: anyio.Event | None = None
 
@@ -134,6 +138,12 @@ class Registry:
     def lock(self, spec: TableExport) -> anyio.Lock:
         """One lock for each target: equal exports are submitted one after the other."""
         return self._lock(*_target(spec))
+
+    def is_busy(self, spec: TableExport) -> bool:
+        """Whether somebody submits an equal export, which may take long."""
+        target = _target(spec)
+        lock = self._locks.get(target)
+        return target in self._in_flight or (lock is not None and lock.locked())
 
     def note_in_flight(self, spec: TableExport, ended: anyio.Event) -> None:
         """Notes a POST that has left; its caller may go, and with it the lock of the target."""

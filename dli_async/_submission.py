@@ -30,6 +30,7 @@ from typing import Protocol, cast
 import anyio
 
 from ._api import Api
+from ._door import Place
 from ._errors import (
     AlreadyExists,
     ApiError,
@@ -155,13 +156,22 @@ class Submission:
             SubmitInDoubt: looking did not settle a lost answer.
             DliError: the service refused the export, or nothing could be sent.
         """
+        place = await self._registry.door.enter()
+        if self.doubt is not None or self._registry.is_busy(self.spec):
+            place.leave()
+        try:
+            return await self._run(on_settled, place)
+        finally:
+            place.leave()
+
+    async def _run(self, on_settled: Callable[[], None], place: Place) -> str:
         async with self._registry.lock(self.spec):
             await self._registry.wait_in_flight(self.spec)
             while self.job_id is None:
                 if self.doubt is not None:
                     await self._settle(self.doubt)
                 else:
-                    await self._post(on_settled)
+                    await self._post(on_settled, place)
             if self._record is not None:
                 await self._record.accepted(self.job_id)
         return self.job_id
@@ -183,21 +193,26 @@ class Submission:
         if self._in_flight is not None:
             await self._in_flight.wait()
 
-    async def _post(self, on_settled: Callable[[], None]) -> None:
+    async def _post(self, on_settled: Callable[[], None], place: Place) -> None:
+        leaves = partial(self._leaves, place)
         settle = partial(self._settled, on_settled)
 
         async def once() -> None:
             self._outcome = None
-            if self._record is not None:
-                await self._record.before_post()
-            await self._api().export_table(self.spec, self._leaves, settle)
+            try:
+                if self._record is not None:
+                    await self._record.before_post()
+                await self._api().export_table(self.spec, leaves, settle)
+            finally:
+                place.leave()
             outcome: object = self._outcome
             if isinstance(outcome, DliError) and self.doubt is None:
                 raise outcome
 
         await self._retry.run(once, never_carried_out)
 
-    def _leaves(self) -> None:
+    def _leaves(self, place: Place) -> None:
+        place.leave()
         self._in_flight = anyio.Event()
         self._registry.note_in_flight(self.spec, self._in_flight)
         self._attempt = Attempt.now()

@@ -7,15 +7,13 @@ leader that leaves, or has news of its own to tell, hands the lead to one of the
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Protocol
 
 import anyio
-import sniffio
 
 from ._api import Api
 from ._asking import Asker
+from ._bell import Bell, make_bell
 from ._errors import ApiError, DliError, JobTimeout, twin_of
 from ._models import StatusReport
 from ._policies import PollPolicy, is_transient
@@ -31,39 +29,11 @@ _APART = 1.0
 _LONGEST_REST = 30.0
 
 
-class _Bell(Protocol):
-    """What wakes one waiter, once."""
-
-    def set(self) -> object: ...
-
-    def wait(self) -> Awaitable[object]: ...
-
-
-class _FutureBell:
-    """A bell for asyncio; its events take 1 kB more, which counts where thousands wait."""
-
-    __slots__ = ("_future",)
-
-    def __init__(self) -> None:
-        self._future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def set(self) -> None:
-        if not self._future.done():
-            self._future.set_result(None)
-
-    def wait(self) -> Awaitable[None]:
-        return self._future
-
-
-def _make_bell() -> _Bell:
-    return _FutureBell() if sniffio.current_async_library() == "asyncio" else anyio.Event()
-
-
 class _Waiter:
     """Somebody who waits; it sleeps until its bell is rung, unless it leads."""
 
     __slots__ = ("bell",)
-    bell: _Bell
+    bell: Bell
 
 
 class Watch:
@@ -173,7 +143,7 @@ class Watch:
             finally:
                 self._hand_over()
             return
-        waiter.bell = _make_bell()
+        waiter.bell = make_bell()
         self._sleeping[waiter] = None
         try:
             await waiter.bell.wait()

@@ -31,12 +31,12 @@ CORE = sorted(
 # for all modules whose names begin so.
 LAYERS = """
 _errors
-_policies _paths _words _lenient
+_policies _paths _words _lenient _bell
 _spec
 _models
 _rows _events _tally _reports
 _auth
-_gate _tasks _answers _aiohttp _endpoint
+_gate _door _tasks _answers _aiohttp _endpoint
 _transport
 _http
 _api

@@ -1,0 +1,132 @@
+"""The door: few get ready to submit at a time, and no one who may take long keeps others out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import httpx
+import pytest
+
+from dli_async import ExportJob, RetryPolicy, SubmitPolicy
+from dli_async._door import Door, Place
+
+from .support import Service, accepted, spec
+
+pytestmark = pytest.mark.anyio
+
+MANY = 200
+NOTHING = httpx.Response(200, json={"is_success": True, "job_count": 0, "jobs": []})
+
+
+async def settle() -> None:
+    """Lets all others run until they wait for something."""
+    for _ in range(10):
+        await anyio.lowlevel.checkpoint()
+
+
+async def test_no_more_than_the_places_are_inside() -> None:
+    """Who comes later waits outside, and goes in first come, first served."""
+    door = Door(2)
+    inside: list[tuple[int, Place]] = []
+
+    async def come(number: int) -> None:
+        inside.append((number, await door.enter()))
+
+    async with anyio.create_task_group() as tasks:
+        for number in range(5):
+            tasks.start_soon(come, number)
+            await settle()
+        for left in range(3):
+            assert [number for number, _ in inside] == [0, 1, *range(2, 2 + left)]
+            inside[left][1].leave()
+            inside[left][1].leave()
+            await settle()
+    assert [number for number, _ in inside] == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_who_is_cancelled_outside_keeps_no_place(when: str) -> None:
+    """Whether the place was already given or not, the next one gets it."""
+    door = Door(1)
+    first = await door.enter()
+    been: list[str] = []
+
+    async def come(name: str) -> None:
+        (await door.enter()).leave()
+        been.append(name)
+
+    async with anyio.create_task_group() as tasks:
+        async with anyio.create_task_group() as unlucky:
+            unlucky.start_soon(come, "unlucky")
+            await settle()
+            tasks.start_soon(come, "next")
+            await settle()
+            if when == "after":
+                first.leave()
+            unlucky.cancel_scope.cancel()
+        first.leave()
+    assert been[-1] == "next"
+    with anyio.fail_after(1):
+        (await door.enter()).leave()
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        pytest.param(httpx.ReadError("reset"), id="in doubt"),
+        pytest.param(httpx.ConnectError("refused"), id="backing off"),
+    ],
+)
+async def test_exports_in_trouble_keep_nobody_out(trouble: Any) -> None:
+    """Hundreds that look for their jobs, or back off, do not delay another one's submit."""
+
+    def submit(request: httpx.Request) -> Any:
+        return accepted("job-fine") if b"fine" in request.content else trouble
+
+    service = Service(submit=submit, jobs=NOTHING)
+    patient = RetryPolicy(attempts=100, wait_initial=1000, wait_max=1000)
+    async with (
+        service.client(submit=SubmitPolicy(grace=3600), retry=patient) as client,
+        anyio.create_task_group() as tasks,
+    ):
+        for number in range(MANY):
+            tasks.start_soon(client.submit, spec(data_path=f"obs://bucket/bad/{number}"))
+        await anyio.sleep(5)
+        assert service.count("submit") >= MANY
+        with anyio.fail_after(10):
+            await client.submit(spec(table_name="fine", data_path="obs://bucket/fine"))
+        tasks.cancel_scope.cancel()
+
+
+async def test_equal_exports_that_wait_for_each_other_keep_nobody_out() -> None:
+    """They queue up behind one whose fate is not known yet; others go past them."""
+
+    def submit(request: httpx.Request) -> Any:
+        return accepted("job-fine") if b"fine" in request.content else httpx.ReadError("reset")
+
+    service = Service(submit=submit, jobs=NOTHING)
+    async with (
+        service.client(submit=SubmitPolicy(grace=3600)) as client,
+        anyio.create_task_group() as tasks,
+    ):
+        for _ in range(MANY):
+            tasks.start_soon(ExportJob(client, spec()).submit)
+        await anyio.sleep(10)
+        assert service.count("submit") == 1
+        with anyio.fail_after(10):
+            await client.submit(spec(table_name="fine", data_path="obs://bucket/fine"))
+        tasks.cancel_scope.cancel()
+
+
+async def test_a_swarm_of_submits_begins_a_few_at_a_time() -> None:
+    """A thousand submits that start at once do not all get ready in one turn of the loop."""
+    service = Service(submit=accepted())
+    async with service.client() as client, anyio.create_task_group() as tasks:
+        for number in range(1000):
+            tasks.start_soon(client.submit, spec(data_path=f"obs://bucket/{number}/x"))
+        await anyio.lowlevel.checkpoint()
+        locks = len(client.job_context.registry._locks)
+        assert locks < 100
+    assert service.count("submit") == 1000
