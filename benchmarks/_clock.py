@@ -11,7 +11,7 @@ from typing import Any
 class _JumpingSelector(selectors.DefaultSelector):
     """Moves the clock to the next timer when nothing is ready."""
 
-    ahead = 0.0
+    now = 0.0
 
     def select(self, timeout: float | None = None) -> Any:
         events = super().select(0)
@@ -19,19 +19,22 @@ class _JumpingSelector(selectors.DefaultSelector):
             return events
         if timeout is None:
             return super().select(None)
-        self.ahead += max(0.0, timeout)
+        self.now += max(0.0, timeout)
         return events
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """An asyncio loop in which hours of waiting take as long as the work in them."""
+    """An asyncio loop in which hours of waiting take as long as the work in them.
+
+    Its clock starts at 0 and moves only by waiting, however slow the machine is.
+    """
 
     def __init__(self) -> None:
         self._jumping = _JumpingSelector()
         super().__init__(self._jumping)
 
     def time(self) -> float:
-        return super().time() + self._jumping.ahead
+        return self._jumping.now
 
 
 class _TimingSelector(selectors.DefaultSelector):

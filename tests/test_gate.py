@@ -10,9 +10,9 @@ from random import Random
 import anyio
 import pytest
 
+from benchmarks._clock import VirtualLoop
 from dli_async import ConfigurationError
 from dli_async._gate import Gate
-from tests.conftest import AutojumpLoop
 
 pytestmark = pytest.mark.anyio
 
@@ -252,7 +252,7 @@ def test_native_cancellation_loses_no_slot() -> None:
         gate.leave()
         assert gate._free == 1
 
-    with asyncio.Runner(loop_factory=AutojumpLoop) as runner:
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         runner.run(main())
 
 

@@ -15,6 +15,7 @@ import anyio
 import anyio.abc
 import pytest
 
+from benchmarks._clock import VirtualLoop
 from dli_async import (
     ApiError,
     AuthenticationError,
@@ -31,12 +32,11 @@ from dli_async import (
 )
 from dli_async._api import JobPage
 from dli_async._watch import Watch
-from tests.conftest import AutojumpLoop
 from tests.fake_lists import Job, Service, lives
 
 pytestmark = pytest.mark.anyio
 
-VIRTUAL_ASYNCIO = ("asyncio", {"loop_factory": AutojumpLoop})
+VIRTUAL_ASYNCIO = ("asyncio", {"loop_factory": VirtualLoop})
 
 
 class Crowd:
@@ -625,7 +625,7 @@ def test_native_cancellation_hands_the_lead_over() -> None:
         assert crowd.delays.keys() == {"b", "c"}
         crowd.assert_at_rest()
 
-    with asyncio.Runner(loop_factory=AutojumpLoop) as runner:
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         runner.run(main())
 
 
@@ -644,7 +644,7 @@ def test_native_cancellation_in_mid_request_hands_the_lead_over() -> None:
         assert crowd.delays.keys() == {"b"}
         crowd.assert_at_rest()
 
-    with asyncio.Runner(loop_factory=AutojumpLoop) as runner:
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         runner.run(main())
 
 

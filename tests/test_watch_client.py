@@ -8,6 +8,7 @@ from typing import Any
 import anyio
 import pytest
 
+from benchmarks._clock import VirtualLoop
 from dli_async import (
     ClientClosed,
     DliClient,
@@ -19,11 +20,10 @@ from dli_async import (
     TableExport,
 )
 from dli_async.emulator import Emulator, NullEngine
-from tests.conftest import AutojumpLoop
 
 pytestmark = pytest.mark.anyio
 
-VIRTUAL_ASYNCIO = ("asyncio", {"loop_factory": AutojumpLoop})
+VIRTUAL_ASYNCIO = ("asyncio", {"loop_factory": VirtualLoop})
 
 
 def virtual_clock() -> Callable[[], float]:
