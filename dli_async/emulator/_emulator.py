@@ -23,7 +23,7 @@ from ._service import Service
 from ._specs import Spec, peek_names
 from ._storage import Storage
 from .app import App
-from .engine import Engine, Exported, UnsafePath
+from .engine import Engine, Staged, UnsafePath
 from .faults import Faults
 from .jobs import JobTable
 from .ledger import Ledger
@@ -99,7 +99,7 @@ class Emulator:
         self._storage = Storage(engine, obs_dir, database, seed)
         slots_of = {name.lower(): n for name, n in (queues or dict.fromkeys(QUEUES, slots)).items()}
         self.jobs = JobTable(
-            self._export,
+            self._stage,
             slots_of,
             launch=launch,
             run=run,
@@ -166,7 +166,7 @@ class Emulator:
     def reset(self, files: bool = False) -> None:
         """Forgets jobs, ledger, faults and locks, and with `files` what was exported.
 
-        Blocks until running exports have written their files.
+        Blocks until no export is being written any more.
         """
         self.jobs.reset()
         self.faults.clear()
@@ -205,8 +205,8 @@ class Emulator:
         else:
             await anyio.to_thread.run_sync(call)
 
-    def _export(self, spec: Spec) -> Exported:
-        return self._storage.engine.export(
+    def _stage(self, spec: Spec) -> Staged:
+        return self._storage.engine.stage(
             spec.database_name,
             spec.table_name,
             spec.data_path,

@@ -7,14 +7,14 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 from ._specs import Spec
-from .engine import Exported
+from .engine import Exported, Staged
 
 LAUNCHING, RUNNING = "LAUNCHING", "RUNNING"
 FINISHED, FAILED, CANCELLED = "FINISHED", "FAILED", "CANCELLED"
 STATES = (LAUNCHING, RUNNING, FINISHED, FAILED, CANCELLED)
 ENDED = frozenset((FINISHED, FAILED, CANCELLED))
 
-Outcome = Exported | Exception
+Outcome = Staged | Exception
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,12 @@ class Job:
     def has_ended(self, moment: float) -> bool:
         """Whether the job was over at that moment."""
         return self.ended_at is not None and moment >= self.ended_at
+
+    def discard(self) -> None:
+        """Removes what was written and has not appeared; called again it does nothing."""
+        if isinstance(self.outcome, Staged):
+            self.outcome.discard()
+            self.outcome = None
 
     @property
     def start_ms(self) -> int:

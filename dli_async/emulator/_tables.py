@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-__all__ = ["Column", "Engine", "Exported", "Table", "UnsupportedColumn"]
+__all__ = ["Column", "Engine", "Exported", "Staged", "Table", "UnsupportedColumn"]
 
 
 class UnsupportedColumn(ValueError):
@@ -54,6 +55,21 @@ class Exported:
     bytes_written: int
 
 
+def _nothing() -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class Staged:
+    """An export that is written, but not yet to be seen: one of both calls decides about it."""
+
+    exported: Exported
+    publish: Callable[[], None] = _nothing
+    """Makes it appear in its folder, `_SUCCESS` last; if that fails nothing of it is left."""
+    discard: Callable[[], None] = _nothing
+    """Removes it; what was in its folder before stays."""
+
+
 class Engine(Protocol):
     """Tables that can be looked at and exported."""
 
@@ -72,7 +88,7 @@ class Engine(Protocol):
         """One table, found in any case, or None."""
         ...
 
-    def export(
+    def stage(
         self,
         database: str,
         name: str,
@@ -82,8 +98,8 @@ class Engine(Protocol):
         compress: str,
         header: bool,
         overwrite: bool,
-    ) -> Exported:
-        """Write a table to the folder `data_path` and wait until it is written.
+    ) -> Staged:
+        """Write a table for the folder `data_path` and wait until it is written.
 
         :param data_type: `csv` or `json`.
         :param compress: `none`, `gzip`, `bzip2` or `deflate`.

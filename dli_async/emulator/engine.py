@@ -9,12 +9,13 @@ from __future__ import annotations
 import threading
 import zlib
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import _catalog, _spark
 from ._parts import SUFFIXES, write_parts
-from ._tables import Column, Engine, Exported, Table, UnsupportedColumn
+from ._tables import Column, Engine, Exported, Staged, Table, UnsupportedColumn
 from .obs import AlreadyExists, ObsStore, UnsafePath
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ __all__ = [
     "Engine",
     "Exported",
     "NullEngine",
+    "Staged",
     "Table",
     "UnsafePath",
     "UnsupportedColumn",
@@ -89,7 +91,7 @@ class DuckEngine(Engine):
         entry = self._opened().entry(database, name)
         return None if entry is None else self._look(entry)
 
-    def export(
+    def stage(
         self,
         database: str,
         name: str,
@@ -99,20 +101,22 @@ class DuckEngine(Engine):
         compress: str,
         header: bool,
         overwrite: bool,
-    ) -> Exported:
+    ) -> Staged:
         """See :class:`Engine`."""
         entry = self._opened().entry(database, name)
         if entry is None:
             raise KeyError(f"{database}.{name}")
         if compress not in SUFFIXES:
             raise ValueError(f"compress {compress!r} is none of {', '.join(SUFFIXES)}")
+        size = self._look(entry).size
         with self._cursor() as cursor:
             columns = _catalog.columns(cursor, entry)
             lines, head = _writer(data_type, columns)
-            with self.obs.staged(data_path, overwrite=overwrite) as staging:
+            staging = self.obs.stage(data_path, overwrite=overwrite)
+            try:
                 cursor.execute(_catalog.selection(entry, columns))
                 written = write_parts(
-                    staging,
+                    staging.folder,
                     cursor.fetchmany,
                     lines,
                     head=head if header else "",
@@ -120,7 +124,11 @@ class DuckEngine(Engine):
                     compress=compress,
                     rows_per_file=self._rows_per_file,
                 )
-        return Exported(written.rows, self._look(entry).size, written.files, written.size)
+            except BaseException:
+                staging.discard()
+                raise
+        exported = Exported(written.rows, size, written.files, written.size)
+        return Staged(exported, staging.publish, staging.discard)
 
     def close(self) -> None:
         """See :class:`Engine`."""
@@ -230,7 +238,7 @@ class NullEngine(Engine):
         """See :class:`Engine`."""
         return self._tables.get(database.lower(), {}).get(name.lower())
 
-    def export(
+    def stage(
         self,
         database: str,
         name: str,
@@ -240,16 +248,20 @@ class NullEngine(Engine):
         compress: str,
         header: bool,
         overwrite: bool,
-    ) -> Exported:
+    ) -> Staged:
         """See :class:`Engine`; no file is written, and any `data_path` is taken."""
         table = self.table(database, name)
         if table is None:
             raise KeyError(f"{database}.{name}")
         with self._lock:
-            if data_path in self._paths and not overwrite:
+            is_new = data_path not in self._paths
+            if not (is_new or overwrite):
                 raise AlreadyExists(data_path)
             self._paths.add(data_path)
-        return Exported(table.row_count, table.size, (), 0)
+        exported = Exported(table.row_count, table.size, (), 0)
+        if is_new:
+            return Staged(exported, discard=partial(self._paths.discard, data_path))
+        return Staged(exported)
 
     def close(self) -> None:
         """See :class:`Engine`."""

@@ -4,7 +4,8 @@ A discrete-event simulation that is advanced lazily: each call first plays the e
 by the clock, in order of time, so that a slot is freed and taken at exact moments however rarely
 anybody asks. A job is LAUNCHING for the launch time and until its queue has a slot, RUNNING for a
 time drawn from a lognormal distribution, and then it has ended. Its files are written meanwhile,
-by a thread or (`inline`) on the spot; it does not end before they are complete.
+by a thread or (`inline`) on the spot; it does not end before they are complete, and they appear in
+their folder when it finishes. A job that is cancelled before leaves nothing.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ from itertools import count
 
 from ._job import CANCELLED, ENDED, FAILED, FINISHED, LAUNCHING, RUNNING, STATES, Fate, Job, Outcome
 from ._specs import Spec
-from .engine import Exported
+from .engine import Exported, Staged
 
 _SPREAD = 0.5  # sigma of the lognormal run time: the 90th percentile is about twice the median
 _WRITERS = 4
 
-Work = Callable[[Spec], Exported]
+Work = Callable[[Spec], Staged]
 
 
 @dataclass(slots=True)
@@ -79,7 +80,7 @@ class JobTable:
         self._folders: set[str] = set()
         self._events: list[tuple[float, int, Callable[[Job, float], None], Job]] = []
         self._order = count()
-        self._written: deque[tuple[Job, float, Outcome]] = deque()
+        self._written: deque[tuple[Job, float]] = deque()
         self._time = -math.inf
 
     @property
@@ -133,11 +134,13 @@ class JobTable:
         return folder in self._folders or self._writing[folder] > 0
 
     def reset(self) -> None:
-        """Forgets everything; blocks until the files that are being written are complete."""
+        """Forgets everything, and what has not appeared yet; blocks while a thread writes."""
         with self._lock:
-            work = self._at_work()
+            jobs, work = self.jobs, self._at_work()
             self._clear()
         wait([future for future in work if not future.cancel()])
+        for job in jobs:
+            job.discard()
 
     def settle(self) -> None:
         """Blocks until no thread writes files any more."""
@@ -147,10 +150,14 @@ class JobTable:
         return [job.work for job in self.jobs if job.work is not None and not job.work.done()]
 
     def close(self) -> None:
-        """Ends the writers' threads; blocks while one is busy."""
+        """Ends the writers' threads, and with them all jobs; blocks while one is busy."""
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
             self._pool = None
+        with self._lock:
+            self._written.clear()
+            for job in self.jobs:
+                job.discard()
 
     def _at(self, when: float, event: Callable[[Job, float], None], job: Job) -> None:
         heappush(self._events, (max(when, self._time), next(self._order), event, job))
@@ -183,23 +190,34 @@ class JobTable:
         self._writing[job.spec.folder] += 1
         if taken:
             # Two ErrorIfExists jobs that run at the same time: the second finds the first's folder.
-            self._written.append((job, now, FileExistsError(job.spec.folder)))
+            self._hand_back(job, now, FileExistsError(job.spec.folder))
         else:
             self._hand_over(job, now)
 
     def _hand_over(self, job: Job, now: float) -> None:
         if self._inline:
-            self._written.append((job, now, self._attempt(job.spec)))
+            self._hand_back(job, now, self._attempt(job.spec))
             return
         if self._pool is None:
             self._pool = ThreadPoolExecutor(_WRITERS, "dli-emulator")
         job.work = self._pool.submit(self._write, job, now, self._written)
 
-    def _write(self, job: Job, now: float, written: deque[tuple[Job, float, Outcome]]) -> None:
+    def _write(self, job: Job, now: float, written: deque[tuple[Job, float]]) -> None:
         begun = time.perf_counter()
         outcome = self._attempt(job.spec)
         # The clock belongs to the event loop, so a thread only measures how long it took.
-        written.append((job, now + time.perf_counter() - begun, outcome))
+        when = now + time.perf_counter() - begun
+        with self._lock:
+            if written is self._written and job.state not in ENDED:
+                self._hand_back(job, when, outcome)
+                return
+        # Cancelled or forgotten meanwhile.
+        if isinstance(outcome, Staged):
+            outcome.discard()
+
+    def _hand_back(self, job: Job, when: float, outcome: Outcome) -> None:
+        job.outcome = outcome
+        self._written.append((job, when))
 
     def _attempt(self, spec: Spec) -> Outcome:
         try:
@@ -209,10 +227,9 @@ class JobTable:
 
     def _collect(self, now: float) -> None:
         while self._written:
-            job, when, outcome = self._written.popleft()
-            job.outcome = outcome
+            job, when = self._written.popleft()
             when = max(min(when, now), self._time)
-            if isinstance(outcome, Exception):
+            if isinstance(job.outcome, Exception):
                 self._at(when, self._settle, job)
             elif job.due <= self._time:
                 self._at(max(when, job.due), self._settle, job)
@@ -222,10 +239,11 @@ class JobTable:
             self._settle(job, now)
 
     def _settle(self, job: Job, now: float) -> None:
-        if isinstance(job.outcome, Exception):
-            self._end(job, now, FAILED, self._explain(job.spec, job.outcome))
+        try:
+            job.exported = _published(job)
+        except Exception as error:
+            self._end(job, now, FAILED, self._explain(job.spec, error))
             return
-        job.exported = job.outcome
         self._folders.add(job.spec.folder)
         self._end(job, now, FINISHED)
 
@@ -233,6 +251,7 @@ class JobTable:
         job.ended_at = now
         job.message = message
         self._move(job, state)
+        job.discard()
         if job.work is not None:
             job.work.cancel()
         if job.started_at is None:
@@ -248,3 +267,13 @@ class JobTable:
         del numbers[bisect_left(numbers, job.number)]
         insort(self.by_state[state], job.number)
         job.state = state
+
+
+def _published(job: Job) -> Exported:
+    """What the job has written, which from now on is to be seen."""
+    outcome, job.outcome = job.outcome, None
+    if not isinstance(outcome, Staged):
+        assert outcome is not None
+        raise outcome
+    outcome.publish()
+    return outcome.exported

@@ -8,12 +8,11 @@ from __future__ import annotations
 import shutil
 import threading
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import unquote
 
-__all__ = ["AlreadyExists", "ObsStore", "UnsafePath"]
+__all__ = ["AlreadyExists", "ObsStore", "Staging", "UnsafePath"]
 
 _SCHEMES = ("obs://", "s3a://")
 _STAGING = "_temporary"
@@ -35,6 +34,36 @@ class AlreadyExists(FileExistsError):
     def __init__(self, data_path: str) -> None:
         super().__init__(f"path {data_path} already exists")
         self.data_path = data_path
+
+
+class Staging:
+    """Files that are on their way to a folder below the root.
+
+    :ivar folder: where to write them.
+    """
+
+    def __init__(self, folder: Path, made: list[Path], lock: threading.Lock) -> None:
+        self.folder = folder
+        self._made = made
+        self._lock = lock
+
+    def publish(self) -> None:
+        """Move the files to their target in place of its old content; `_SUCCESS` comes last.
+
+        :raises OSError: they cannot be moved; what is left of them is removed.
+        """
+        try:
+            with self._lock:
+                _publish(self.folder, self.folder.parent.parent)
+        except BaseException:
+            self.discard()
+            raise
+
+    def discard(self) -> None:
+        """Remove the files and all folders that were made for them; old content stays."""
+        with self._lock:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            _remove_empty([self.folder.parent, *self._made])
 
 
 class ObsStore:
@@ -75,29 +104,16 @@ class ObsStore:
         """
         return self.folder(data_path).exists()
 
-    @contextmanager
-    def staged(self, data_path: str, *, overwrite: bool) -> Iterator[Path]:
-        """A folder to write into, published at `data_path` when the block ends without error.
+    def stage(self, data_path: str, *, overwrite: bool) -> Staging:
+        """A new folder to write into, for files that are to appear at `data_path`.
 
-        Like Spark, it stages in `_temporary` within the target, so the target exists at once; with
-        `overwrite` the old content goes just before the new files move in. `_SUCCESS`, zero bytes,
-        comes last. On an exception everything that was made is removed and old content stays.
+        Like Spark's, it lies in `_temporary` within the target, so the target exists at once.
 
         :raises AlreadyExists: the target exists and `overwrite` is false.
         :raises UnsafePath: see :meth:`folder`.
         """
-        folder = self.folder(data_path)
-        staging = folder / _STAGING / uuid.uuid4().hex
-        made = self._claim(staging, data_path, overwrite)
-        try:
-            yield staging
-            with self._lock:
-                _publish(staging, folder)
-        except BaseException:
-            with self._lock:
-                shutil.rmtree(staging, ignore_errors=True)
-                _remove_empty([staging.parent, *made])
-            raise
+        folder = self.folder(data_path) / _STAGING / uuid.uuid4().hex
+        return Staging(folder, self._claim(folder, data_path, overwrite), self._lock)
 
     def clear(self) -> None:
         """Remove all buckets; links are removed, never what they point to."""

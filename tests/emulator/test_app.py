@@ -14,7 +14,7 @@ from trio.testing import MockClock
 
 from dli_async import TableExport
 from dli_async.emulator import PROJECT_ID, Emulator, NullEngine
-from dli_async.emulator.engine import Exported, Table
+from dli_async.emulator.engine import Staged, Table
 from dli_async.emulator.obs import ObsStore, UnsafePath
 
 from .conftest import MIDDAY, Caller, Clock, connect, export
@@ -528,6 +528,60 @@ async def test_exports_really_write_files(tmp_path: Path) -> None:
         assert not folder.exists()
 
 
+def names(folder: Path) -> list[str] | None:
+    """What is in a folder, if it is there."""
+    return sorted(path.name for path in folder.iterdir()) if folder.exists() else None
+
+
+@pytest.mark.parametrize("mode", ["ErrorIfExists", "Overwrite"])
+async def test_a_cancelled_job_leaves_no_files(clock: Clock, tmp_path: Path, mode: str) -> None:
+    """Its files were written, but it had not finished: there is no `_SUCCESS`, old files stay, and
+    the folder is as free as before for the next job."""
+    folder = tmp_path / "bucket" / "folder"
+    if mode == "Overwrite":
+        folder.mkdir(parents=True)
+        (folder / "old").touch()
+    async with (
+        Emulator(obs_dir=tmp_path, clock=clock, launch=0, run=10) as emulator,
+        connect(emulator) as client,
+    ):
+        caller = Caller(client)
+        job_id = await caller.submit(database_name="crm", table_name="regions", export_mode=mode)
+        emulator.jobs.settle()
+        assert (folder / "_temporary").is_dir()
+        assert (await caller.cancel(job_id)).status_code == 200
+        assert await caller.state(job_id) == "CANCELLED"
+        assert names(folder) == (["old"] if mode == "Overwrite" else None)
+
+        again = await caller.submit(database_name="crm", table_name="regions", export_mode=mode)
+        emulator.jobs.settle()
+        clock.forward(1_000)
+        assert await caller.state(again) == "FINISHED"
+        assert (await caller.cancel(again)).status_code == 400
+        found = names(folder)
+        assert found is not None
+        assert (found[0], found[1][:10], len(found)) == ("_SUCCESS", "part-00000", 2)
+
+
+@pytest.mark.parametrize("way", ["close", "reset"])
+async def test_jobs_that_are_broken_off_leave_no_files(
+    clock: Clock, tmp_path: Path, way: str
+) -> None:
+    """An emulator that is closed or reset in mid-job does not leave half of an export behind."""
+    emulator = Emulator(obs_dir=tmp_path, clock=clock, launch=0, run=10)
+    async with emulator, connect(emulator) as client:
+        job_id = await Caller(client).submit(database_name="crm", table_name="regions")
+        emulator.jobs.settle()
+        if way == "reset":
+            emulator.reset()
+            assert names(tmp_path) == []
+            assert (await Caller(client).cancel(job_id)).status_code == 400
+    assert names(tmp_path) == []
+    clock.forward(1_000)
+    emulator.advance()
+    assert names(tmp_path) == []
+
+
 class _Failing(NullEngine):
     """An engine on which something goes wrong."""
 
@@ -535,7 +589,7 @@ class _Failing(NullEngine):
         super().__init__({"sales": ["orders"]})
         self.error = error
 
-    def export(self, database: str, name: str, data_path: str, **options: Any) -> Exported:
+    def stage(self, database: str, name: str, data_path: str, **options: Any) -> Staged:
         raise self.error
 
 

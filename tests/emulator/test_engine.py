@@ -43,7 +43,9 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuckEngine]:
 
 def export(engine: Engine, table: str, data_path: str, **changes: Any) -> Exported:
     options = {"data_type": "csv", "compress": "none", "header": True, "overwrite": False}
-    return engine.export(*table.split("."), data_path, **{**options, **changes})
+    staged = engine.stage(*table.split("."), data_path, **{**options, **changes})
+    staged.publish()
+    return staged.exported
 
 
 def made(path: Path, *statements: str) -> Path:
@@ -199,7 +201,7 @@ def test_what_cannot_be_exported_leaves_no_folder(
     database, _, name = table.partition(".")
     given = {"data_type": "csv", "compress": "none", "header": True, "overwrite": True, **options}
     with pytest.raises(error):
-        samples.export(database, name, path, **given)
+        samples.stage(database, name, path, **given)
     assert not (samples.obs.root / "bad").exists()
 
 
@@ -491,6 +493,32 @@ def test_the_null_engine_exports_without_files() -> None:
     assert export(engine, "db1.t1", "obs://bucket/a") == done
 
 
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_what_the_null_engine_discards_was_never_there(overwrite: bool) -> None:
+    """A folder is free again, unless an earlier export had taken it."""
+    options = {"data_type": "csv", "compress": "none", "header": True}
+    engine = NullEngine()
+    if overwrite:
+        export(engine, "db1.t1", "obs://bucket/a")
+    engine.stage("db1", "t1", "obs://bucket/a", overwrite=overwrite, **options).discard()
+    if overwrite:
+        with pytest.raises(AlreadyExists):
+            export(engine, "db1.t1", "obs://bucket/a")
+    else:
+        export(engine, "db1.t1", "obs://bucket/a")
+
+
+def test_an_export_that_is_discarded_leaves_nothing(samples: DuckEngine) -> None:
+    """Until it is published only `_temporary` is in its folder, and afterwards not even that."""
+    options = {"data_type": "csv", "compress": "none", "header": True, "overwrite": True}
+    staged = samples.stage("crm", "regions", "obs://discarded/a", **options)
+    assert [path.name for path in samples.obs.folder("obs://discarded/a").iterdir()] == [
+        "_temporary"
+    ]
+    staged.discard()
+    assert not (samples.obs.root / "discarded").exists()
+
+
 @pytest.mark.parametrize("word", ["true", "TRUE", "True", "t"])
 def test_booleans_of_csv_files_are_written_as_spark_writes_them(tmp_path: Path, word: str) -> None:
     """However a file of the user's spells them, the export says `true`."""
@@ -503,7 +531,7 @@ def test_booleans_of_csv_files_are_written_as_spark_writes_them(tmp_path: Path, 
     if table.columns[1].type != "boolean":
         pytest.fail(f"{word} was read as {table.columns[1].type}")
     options = {"compress": "none", "header": False, "overwrite": True}
-    engine.export("db", "q", "obs://b/q", data_type="json", **options)
+    engine.stage("db", "q", "obs://b/q", data_type="json", **options).publish()
     (part,) = (tmp_path / "obs" / "b" / "q").glob("part-*")
     assert part.read_text() == '{"a":1,"b":true}\n{"a":2,"b":false}\n'
     engine.close()

@@ -9,10 +9,11 @@ import pytest
 
 from dli_async.emulator._job import CANCELLED, FAILED, FINISHED, LAUNCHING, RUNNING, Fate
 from dli_async.emulator._specs import Spec
-from dli_async.emulator.engine import Exported
+from dli_async.emulator.engine import Exported, Staged
 from dli_async.emulator.jobs import JobTable
 
 DONE = Exported(3, 30, (), 300)
+STAGED = Staged(DONE)
 
 
 def spec(path: str = "obs://b/p", *, overwrite: bool = False, queue: str = "default") -> Spec:
@@ -21,7 +22,7 @@ def spec(path: str = "obs://b/p", *, overwrite: bool = False, queue: str = "defa
 
 
 def table(
-    work: Callable[[Spec], Exported] = lambda _: DONE,
+    work: Callable[[Spec], Staged] = lambda _: STAGED,
     *,
     slots: int = 2,
     launch: float = 1.0,
@@ -147,9 +148,9 @@ def test_fates_come_when_they_were_decided_to() -> None:
     """A failure may come at the end, half-way, or before the job starts; nothing is written."""
     written: list[Spec] = []
 
-    def work(what: Spec) -> Exported:
+    def work(what: Spec) -> Staged:
         written.append(what)
-        return DONE
+        return STAGED
 
     jobs = table(work, slots=3)
     end = jobs.submit(spec("obs://b/1"), 0.0, "me", Fate(FAILED, "end"))
@@ -181,7 +182,7 @@ def test_the_second_of_two_concurrent_jobs_to_one_folder_fails() -> None:
 def test_work_that_fails_fails_the_job_at_once() -> None:
     """The job does not pretend to run on once its work has failed."""
 
-    def work(_: Spec) -> Exported:
+    def work(_: Spec) -> Staged:
         raise OSError("disk full")
 
     jobs = table(work)
@@ -189,6 +190,83 @@ def test_work_that_fails_fails_the_job_at_once() -> None:
     jobs.advance(1.0)
 
     assert (job.state, job.message, job.ended_at) == (FAILED, "DLI.0999: disk full", 1.0)
+    assert not jobs.has_written("obs://b/p")
+
+
+def noted(said: list[str]) -> Staged:
+    """Files that tell what becomes of them."""
+    return Staged(DONE, lambda: said.append("published"), lambda: said.append("discarded"))
+
+
+def test_files_appear_when_the_job_finishes() -> None:
+    """Not before, however early they were written, and a cancel that comes then is too late."""
+    said: list[str] = []
+    jobs = table(lambda _: noted(said))
+    job = jobs.submit(spec(), 0.0, "me")
+    jobs.advance(1.0 + job.run_time / 2)
+    assert (job.state, said) == (RUNNING, [])
+
+    jobs.cancel(job, 1.0 + job.run_time)
+
+    assert (job.state, said) == (FINISHED, ["published"])
+    jobs.close()
+    assert said == ["published"]
+
+
+def test_a_job_cancelled_after_its_files_were_written_discards_them() -> None:
+    """Written is not finished: they never appear, and are removed once."""
+    said: list[str] = []
+    jobs = table(lambda _: noted(said))
+    job = jobs.submit(spec(), 0.0, "me")
+    jobs.advance(1.0)
+
+    jobs.cancel(job, 1.0)
+    assert (job.state, said) == (CANCELLED, ["discarded"])
+    jobs.advance(1_000.0)
+    jobs.close()
+
+    assert (job.state, job.exported, said) == (CANCELLED, None, ["discarded"])
+    assert not jobs.has_written("obs://b/p")
+
+
+def test_a_cancel_and_the_end_at_the_same_time_leave_one_winner() -> None:
+    """Whoever comes first of two threads: finished with its files, or cancelled without."""
+    said: dict[str, list[str]] = {f"obs://b/{n}": [] for n in range(200)}
+    jobs = table(lambda what: noted(said[what.data_path]), slots=200, launch=0.0)
+    barrier = threading.Barrier(2)
+
+    def end() -> None:
+        for job in made:
+            barrier.wait()
+            jobs.advance(job.due)
+
+    thread = threading.Thread(target=end)
+    made = sorted((jobs.submit(spec(path), 0.0, "me") for path in said), key=lambda job: job.due)
+    assert {job.state for job in made} == {RUNNING}
+    thread.start()
+    for job in made:
+        barrier.wait()
+        jobs.cancel(job, job.due - 1e-6)
+    thread.join()
+
+    for job in made:
+        won = "published" if job.state == FINISHED else "discarded"
+        assert said[job.spec.data_path] == [won]
+        assert (job.exported == DONE) is (job.state == FINISHED)
+
+
+def test_files_that_cannot_appear_fail_the_job() -> None:
+    """The job does not pretend to have finished."""
+
+    def publish() -> None:
+        raise OSError("the folder has gone")
+
+    jobs = table(lambda _: Staged(DONE, publish))
+    job = jobs.submit(spec(), 0.0, "me")
+    jobs.advance(1_000.0)
+
+    assert (job.state, job.message) == (FAILED, "DLI.0999: the folder has gone")
+    assert job.exported is None
     assert not jobs.has_written("obs://b/p")
 
 
@@ -202,16 +280,17 @@ def test_time_never_runs_backwards() -> None:
 
 
 class Gate:
-    """Work that waits until the test lets it pass."""
+    """Work that waits until the test lets it pass; `said` is what became of its files."""
 
     def __init__(self) -> None:
+        self.said: list[str] = []
         self.open = threading.Event()
         self.begun = threading.Semaphore(0)
 
-    def __call__(self, _: Spec) -> Exported:
+    def __call__(self, _: Spec) -> Staged:
         self.begun.release()
         assert self.open.wait(30)
-        return DONE
+        return noted(self.said)
 
 
 @pytest.fixture
@@ -256,7 +335,7 @@ def test_a_job_whose_files_were_early_ends_as_planned(gate: Gate) -> None:
 
 
 def test_a_job_cancelled_while_its_thread_writes_stays_cancelled(gate: Gate) -> None:
-    """What the thread brings home later changes nothing."""
+    """What the thread brings home later is thrown away, before anybody waits for it to be done."""
     jobs = table(gate, inline=False)
     job = jobs.submit(spec(), 0.0, "me")
     jobs.advance(1.0)
@@ -265,9 +344,11 @@ def test_a_job_cancelled_while_its_thread_writes_stays_cancelled(gate: Gate) -> 
     jobs.cancel(job, 2.0)
     gate.open.set()
     jobs.settle()
+    assert gate.said == ["discarded"]
     jobs.advance(1_000.0)
 
     assert (job.state, job.exported) == (CANCELLED, None)
+    assert gate.said == ["discarded"]
     jobs.close()
 
 
@@ -285,5 +366,6 @@ def test_a_reset_drops_work_that_has_not_begun(gate: Gate) -> None:
 
     assert jobs.jobs == []
     assert jobs.peak_running == 0
+    assert set(gate.said) == {"discarded"}
     jobs.close()
     jobs.close()

@@ -1,6 +1,8 @@
 """Paths stay below the root, and exports appear whole or not at all."""
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,18 @@ from dli_async.emulator.obs import AlreadyExists, ObsStore, UnsafePath
 @pytest.fixture
 def store(tmp_path: Path) -> ObsStore:
     return ObsStore(tmp_path / "obs")
+
+
+@contextmanager
+def staged(store: ObsStore, data_path: str, *, overwrite: bool) -> Iterator[Path]:
+    """What an export does: publishes what was written, or discards it on an error."""
+    staging = store.stage(data_path, overwrite=overwrite)
+    try:
+        yield staging.folder
+    except BaseException:
+        staging.discard()
+        raise
+    staging.publish()
 
 
 def names(folder: Path) -> list[str]:
@@ -69,7 +83,7 @@ def test_paths_that_could_leave_the_root_are_refused(store: ObsStore, data_path:
     """Traversal in any disguise, and what is no folder below a bucket, raises UnsafePath."""
     with pytest.raises(UnsafePath):
         store.folder(data_path)
-    with pytest.raises(UnsafePath), store.staged(data_path, overwrite=True):
+    with pytest.raises(UnsafePath), staged(store, data_path, overwrite=True):
         pytest.fail("nothing may be staged")
     assert not store.root.exists()
 
@@ -123,7 +137,7 @@ def test_an_export_appears_with_success_last(store: ObsStore) -> None:
     """While it is written only `_temporary` is there; after it the files and an empty _SUCCESS."""
     folder = store.folder("obs://bucket/a/b")
     assert not store.exists("obs://bucket/a/b")
-    with store.staged("obs://bucket/a/b", overwrite=False) as staging:
+    with staged(store, "obs://bucket/a/b", overwrite=False) as staging:
         (staging / "part").write_text("x")
         assert names(folder) == ["_temporary"]
         assert store.exists("obs://bucket/a/b")
@@ -133,11 +147,11 @@ def test_an_export_appears_with_success_last(store: ObsStore) -> None:
 
 def test_an_existing_folder_is_not_touched_without_overwrite(store: ObsStore) -> None:
     """ErrorIfExists says which path exists and leaves it alone."""
-    with store.staged("obs://bucket/a", overwrite=False) as staging:
+    with staged(store, "obs://bucket/a", overwrite=False) as staging:
         (staging / "old").touch()
     with (
         pytest.raises(AlreadyExists, match="path obs://bucket/a already exists") as caught,
-        store.staged("obs://bucket/a", overwrite=False),
+        staged(store, "obs://bucket/a", overwrite=False),
     ):
         pytest.fail("nothing may be staged")
     assert caught.value.data_path == "obs://bucket/a"
@@ -152,7 +166,7 @@ def test_overwrite_replaces_everything_in_the_folder(store: ObsStore, tmp_path: 
     (folder / "sub").mkdir(parents=True)
     (folder / "sub" / "old").touch()
     (folder / "link").symlink_to(tmp_path / "kept", target_is_directory=True)
-    with store.staged("obs://bucket/a", overwrite=True) as staging:
+    with staged(store, "obs://bucket/a", overwrite=True) as staging:
         assert names(folder) == ["_temporary", "link", "sub"]
         (staging / "new").touch()
     assert names(folder) == ["_SUCCESS", "new"]
@@ -164,15 +178,15 @@ def test_overwrite_replaces_a_file_by_a_folder(store: ObsStore) -> None:
     file = store.folder("obs://bucket/a")
     file.parent.mkdir(parents=True)
     file.touch()
-    with pytest.raises(AlreadyExists), store.staged("obs://bucket/a", overwrite=False):
+    with pytest.raises(AlreadyExists), staged(store, "obs://bucket/a", overwrite=False):
         pytest.fail("nothing may be staged")
-    with store.staged("obs://bucket/a", overwrite=True):
+    with staged(store, "obs://bucket/a", overwrite=True):
         pass
     assert names(file) == ["_SUCCESS"]
 
 
 def break_off(store: ObsStore, data_path: str) -> None:
-    with store.staged(data_path, overwrite=True) as staging:
+    with staged(store, data_path, overwrite=True) as staging:
         (staging / "half").touch()
         raise ZeroDivisionError
 
@@ -190,7 +204,7 @@ def test_a_failed_export_leaves_nothing(store: ObsStore) -> None:
 
 def test_a_failed_overwrite_keeps_the_old_files(store: ObsStore) -> None:
     """Old content goes only when the new is complete."""
-    with store.staged("obs://bucket/a", overwrite=False) as staging:
+    with staged(store, "obs://bucket/a", overwrite=False) as staging:
         (staging / "old").touch()
     fail_in(store, "obs://bucket/a")
     assert names(store.folder("obs://bucket/a")) == ["_SUCCESS", "old"]
@@ -198,7 +212,7 @@ def test_a_failed_overwrite_keeps_the_old_files(store: ObsStore) -> None:
 
 def test_a_failed_export_leaves_the_others_alone(store: ObsStore) -> None:
     """Two jobs in one folder do not remove each other's staging."""
-    with store.staged("obs://bucket/a", overwrite=True) as staging:
+    with staged(store, "obs://bucket/a", overwrite=True) as staging:
         fail_in(store, "obs://bucket/a")
         (staging / "part").touch()
     assert names(store.folder("obs://bucket/a")) == ["_SUCCESS", "part"]
@@ -206,9 +220,9 @@ def test_a_failed_export_leaves_the_others_alone(store: ObsStore) -> None:
 
 def test_the_last_of_two_overwrites_wins_whole(store: ObsStore) -> None:
     """Files of two jobs never mix."""
-    with store.staged("obs://bucket/a", overwrite=True) as first:
+    with staged(store, "obs://bucket/a", overwrite=True) as first:
         (first / "first").touch()
-        with store.staged("obs://bucket/a", overwrite=True) as second:
+        with staged(store, "obs://bucket/a", overwrite=True) as second:
             (second / "second").touch()
         assert names(store.folder("obs://bucket/a")) == ["_SUCCESS", "_temporary", "second"]
     assert names(store.folder("obs://bucket/a")) == ["_SUCCESS", "first"]
@@ -222,7 +236,7 @@ def test_one_of_many_claims_a_new_folder(store: ObsStore) -> None:
     def export() -> None:
         barrier.wait()
         try:
-            with store.staged("obs://bucket/a", overwrite=False):
+            with staged(store, "obs://bucket/a", overwrite=False):
                 outcomes.append("written")
         except AlreadyExists:
             outcomes.append("exists")
@@ -241,7 +255,7 @@ def test_clear_removes_all_buckets_but_not_what_links_point_to(
     """After it the root is empty, and files elsewhere are untouched."""
     (tmp_path / "kept").mkdir()
     (tmp_path / "kept" / "file").touch()
-    with store.staged("obs://bucket/a", overwrite=False):
+    with staged(store, "obs://bucket/a", overwrite=False):
         pass
     (store.root / "link").symlink_to(tmp_path / "kept", target_is_directory=True)
     (store.root / "file").touch()
@@ -258,9 +272,9 @@ def test_clear_without_a_root_does_nothing(store: ObsStore) -> None:
 
 def test_clear_makes_a_running_export_fail(store: ObsStore) -> None:
     """A job whose folder is taken away does not report success."""
-    staged = store.staged("obs://bucket/a", overwrite=False)
-    (staged.__enter__() / "part").touch()
+    staging = store.stage("obs://bucket/a", overwrite=False)
+    (staging.folder / "part").touch()
     store.clear()
     with pytest.raises(FileNotFoundError):
-        staged.__exit__(None, None, None)
+        staging.publish()
     assert not store.exists("obs://bucket/a")

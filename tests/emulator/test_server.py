@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from dli_async.emulator import PROJECT_ID, TOKEN, Emulator, NullEngine
-from dli_async.emulator.engine import Exported
+from dli_async.emulator.engine import Exported, Staged
 from dli_async.emulator.server import run_server, running, serve
 
 from .conftest import TABLES, export
@@ -226,9 +226,9 @@ class Signalling(NullEngine):
         super().__init__(TABLES)
         self.exported = threading.Event()
 
-    def export(self, database: str, name: str, data_path: str, **options: object) -> Exported:
+    def stage(self, database: str, name: str, data_path: str, **options: object) -> Staged:
         self.exported.set()
-        return Exported(1, 1, (), 1)
+        return Staged(Exported(1, 1, (), 1))
 
 
 async def test_files_get_written_although_nobody_asks() -> None:
