@@ -5,8 +5,11 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+import anyio.lowlevel
 
 from dli_async import (
     DliClient,
@@ -34,7 +37,6 @@ def quick_client(emulator: Emulator, **options: Any) -> DliClient:
         "status_source": look,
         "polling": QUICK,
         "submit": SubmitPolicy(grace=0.1),
-        "request_timeout": 1.0,
         "retry": RetryPolicy(attempts=2, wait_initial=0.01),
     }
     client = emulator.client(**(given | options))
@@ -78,6 +80,13 @@ def content(path: Path) -> bytes:
 def spoil(path: Path) -> None:
     """Makes a file that is no database."""
     path.write_text("this is not a database, it only looks like one" * 100)
+
+
+async def until_lease_ends(entry: JournalEntry) -> None:
+    """Waits until others may claim an entry."""
+    assert entry.lease_expires_at is not None
+    while datetime.now(UTC) <= entry.lease_expires_at:
+        await anyio.lowlevel.checkpoint()
 
 
 async def entries_of(path: Path, **filters: Any) -> list[JournalEntry]:

@@ -40,6 +40,9 @@ from tests.journal_support import (
 
 S = ExportState
 
+UNSEEN = {"route": "*", "kind": "status-lag:1000000"}
+"""Nobody can see that a job has ended."""
+
 
 @pytest.fixture(params=REAL)
 def anyio_backend(request: pytest.FixtureRequest) -> Any:
@@ -108,12 +111,16 @@ async def test_a_run_leaves_an_export_alone_that_a_worker_holds(
 
 
 @pytest.mark.anyio
-async def test_a_second_run_on_a_journal_is_refused_by_name(path: Path, client: DliClient) -> None:
+async def test_a_second_run_on_a_journal_is_refused_by_name(
+    path: Path, client: DliClient, emulator: Emulator
+) -> None:
     """Two runs on one journal would do the same work: the second says who is at it."""
+    emulator.faults.set([UNSEEN])
     async with client.export_many(specs(1), journal=path):
         with pytest.raises(JournalError, match=r"another bulk run: process \d+ on .+, since 20"):
             await run(client, path, specs(1))
         assert (await JournalReader(path).counts())[S.FINISHED] == 0
+    emulator.faults.set([])
     assert len(await run(client, path, specs(1))) == 1
 
 
@@ -136,7 +143,7 @@ async def test_a_run_that_was_left_goes_on(
     path: Path, client: DliClient, emulator: Emulator
 ) -> None:
     """After a break the same call attaches to jobs that run and submits the rest."""
-    emulator.faults.set([{"route": "*", "kind": "status-lag:60"}])
+    emulator.faults.set([UNSEEN])
     async with client.export_many(specs(30), journal=path, max_running=5):
         while len(emulator.ledger.jobs) < 5:
             await anyio.lowlevel.checkpoint()
@@ -164,7 +171,7 @@ async def test_an_intent_without_an_id_is_looked_for(
         for one in specs(2):
             await journal.submitting((await journal.plan(one)).id)
     landed = await client.submit(spec(1))
-    async with quick_client(emulator) as another:
+    async with quick_client(emulator, request_timeout=1.0) as another:
         found = await run(another, path, specs(2))
     by_table = {outcome.spec.table_name: outcome for outcome in found}
     assert by_table["t1"].job_id == landed.job_id
@@ -184,7 +191,7 @@ async def test_jobs_of_the_journal_are_never_adopted(
         taken = await client.submit(spec(1))
         await journal.submitted(other.id, str(taken.job_id))
     emulator.faults.set([])
-    async with quick_client(emulator) as another:
+    async with quick_client(emulator, request_timeout=1.0) as another:
         [outcome] = await run(another, path, specs(1))
     assert outcome.job_id != taken.job_id
     assert len(emulator.ledger.jobs) == 2
@@ -195,7 +202,8 @@ async def test_an_interrupted_post_is_in_the_journal_with_its_id(
     path: Path, client: DliClient, emulator: Emulator
 ) -> None:
     """Leaving a run waits for the answer to a POST that has left, and keeps its id."""
-    emulator.faults.set([{"route": "export-table", "when": "after", "kind": "slow-headers:0.3"}])
+    slow = {"route": "export-table", "when": "after", "kind": "slow-headers:0.3"}
+    emulator.faults.set([slow, UNSEEN])
     async with client.export_many(specs(3), journal=path):
         while len(emulator.ledger.jobs) < 3:
             await anyio.lowlevel.checkpoint()
@@ -230,7 +238,7 @@ async def test_native_cancellation_keeps_the_ids(path: Path, cancels: int) -> No
 @pytest.mark.anyio
 async def test_an_interrupted_intent_is_taken_back(path: Path, emulator: Emulator) -> None:
     """An export whose POST never left is planned again, so that nobody has to look for it."""
-    async with quick_client(emulator, requests_per_second=0.5) as slow:
+    async with quick_client(emulator, requests_per_second=0.001) as slow:
         async with slow.export_many(specs(20), journal=path, max_running=20):
             while len(await entries_of(path)) < 20 or not await entries_of(
                 path, states=[S.SUBMITTING]
@@ -283,12 +291,16 @@ async def test_a_timeout_leaves_the_job_to_the_next_run(
     path: Path, client: DliClient, emulator: Emulator
 ) -> None:
     """An export whose time was up is still submitted in the journal, and is awaited later."""
-    emulator.faults.set([{"route": "*", "kind": "status-lag:0.3"}])
+    emulator.faults.set([UNSEEN])
+    async with client.export_many(specs(1), journal=path):
+        while not await entries_of(path, states=[S.SUBMITTED]):
+            await anyio.lowlevel.checkpoint()
     [outcome] = await run(client, path, specs(1), timeout=0.1)
     assert isinstance(outcome.error, JobTimeout)
     [entry] = await entries_of(path)
     assert (entry.state, entry.job_id) == (S.SUBMITTED, outcome.job_id)
     assert "0.1 s" in str(entry.error)
+    emulator.faults.set([])
     [later] = await run(client, path, specs(1))
     assert (later.ok, later.job_id) == (True, outcome.job_id)
 

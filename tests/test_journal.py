@@ -30,6 +30,7 @@ from tests.journal_support import (
     report,
     spec,
     spoil,
+    until_lease_ends,
 )
 
 pytestmark = pytest.mark.anyio
@@ -307,6 +308,7 @@ async def test_a_dead_worker_is_taken_over_and_a_living_one_is_not(path: Path) -
         let_go = await one.add(spec(4), lease=600)
         await one.release([let_go.id])
         of_a_run = await one.plan(spec(5))
+        await until_lease_ends(ended)
         taken = await two.claim(lease=600)
         assert {entry.id for entry in taken} == {short.id, let_go.id}
         assert {entry.owner for entry in taken} == {"two"}
