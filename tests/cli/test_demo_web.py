@@ -22,11 +22,11 @@ def test_the_demo_serves_a_page_with_exports_on_it(tmp_path: Path) -> None:
     assert process.stdout is not None
     try:
         places = json.loads(process.stdout.readline())
-        with httpx.Client(trust_env=False, timeout=20) as http:
+        with httpx.Client(trust_env=False, timeout=60) as http:
             assert "<title>Exports</title>" in http.get(places["page"]).text
             assert http.get(places["reference"]).status_code == 200
             base = places["page"].removesuffix("/ui")
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + 120
             states: list[str] = []
             while len(states) < 21 or set(states) != {"finished"}:
                 assert time.monotonic() < deadline, states
@@ -36,7 +36,7 @@ def test_the_demo_serves_a_page_with_exports_on_it(tmp_path: Path) -> None:
             with http.stream("GET", f"{base}/events") as response:
                 next(response.iter_lines())
                 process.send_signal(signal.SIGTERM)
-                assert process.wait(20) == 0
+                assert process.wait(60) == 0
     finally:
         process.kill()
         _, said = process.communicate()
