@@ -28,7 +28,7 @@ def make_app() -> FastAPI:
         ExportPolicy(data_paths=["obs://bucket"]),
         identity=Depends(current_user),
         journal=os.environ["EXPORTS_DB"],
-        lease=1.0,
+        lease=3.0,
         ui=True,
     )
     app.include_router(router)

@@ -65,7 +65,7 @@ class Browser:
 
     def until(self, look: Callable[[], T]) -> T:
         """Looks again and again until there is something to see."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while not (seen := look()):
             assert time.monotonic() < deadline, self.text("body")
             time.sleep(0.05)

@@ -33,9 +33,12 @@ def emulator_url(emulator: Emulator) -> Iterator[str]:
             yield url
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
+def reserved_port() -> socket.socket:
+    """A port that nobody else is given as long as the socket is open, but a server may take."""
+    holder = socket.socket()
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    holder.bind(("127.0.0.1", 0))
+    return holder
 
 
 @contextmanager
@@ -59,11 +62,11 @@ class Backend:
     """The application of `backend.py` under uvicorn."""
 
     def __init__(self, endpoint: str, journal: Path, workers: int) -> None:
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        self._holder = reserved_port()
+        port = self._holder.getsockname()[1]
         self._command = [
             *(sys.executable, "-m", "uvicorn", "tests.fastapi.backend:make_app", "--factory"),
-            *("--port", str(self.port), "--workers", str(workers), "--log-level", "warning"),
+            *("--port", str(port), "--workers", str(workers), "--log-level", "warning"),
         ]
         self._environ = {
             **os.environ,
@@ -74,10 +77,10 @@ class Backend:
         }
         self._process: subprocess.Popen[bytes] | None = None
         self.http = httpx.Client(
-            base_url=self.url,
+            base_url=f"http://127.0.0.1:{port}",
             trust_env=False,
             headers={"Authorization": "Bearer alice", "Connection": "close"},
-            timeout=20,
+            timeout=60,
         )
 
     def start(self) -> None:
@@ -88,7 +91,7 @@ class Backend:
         self.wait_until_ready()
 
     def wait_until_ready(self) -> None:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while time.monotonic() < deadline and self._process and self._process.poll() is None:
             with suppress(httpx.TransportError):
                 self.http.get("/pid")
@@ -111,10 +114,11 @@ class Backend:
         """Asks it to end, and returns its exit code."""
         assert self._process is not None
         self._process.terminate()
-        code = self._process.wait(20)
+        code = self._process.wait(60)
         self._process = None
         return code
 
     def close(self) -> None:
         self.kill()
         self.http.close()
+        self._holder.close()

@@ -32,6 +32,7 @@ from dli_async.emulator import Emulator
 from dli_async.fastapi._runner import Runner, _may_pass
 from dli_async.fastapi._store import WebJournal
 from tests.conftest import REAL
+from tests.journal_support import until_lease_ends
 
 from .conftest import ENDLESS, POLLING, Serve, fast_client, is_over, spec
 
@@ -67,8 +68,8 @@ def test_workers_on_one_file_share_the_work(serve: Serve, emulator: Emulator) ->
     """Each export is submitted and polled by one worker only, and both tell the same of it."""
     seen: dict[str, list[Any]] = {"one": [], "two": []}
     with (
-        serve(client={"on_event": seen["one"].append}) as one,
-        serve(client={"on_event": seen["two"].append}) as two,
+        serve(lease=3_600.0, client={"on_event": seen["one"].append}) as one,
+        serve(lease=3_600.0, client={"on_event": seen["two"].append}) as two,
     ):
         for number in range(10):
             web = one if number % 2 else two
@@ -121,7 +122,7 @@ async def unended(journal: WebJournal) -> int:
 
 
 async def until_ended(journal: WebJournal, count: int) -> None:
-    with anyio.fail_after(20):
+    with anyio.fail_after(120):
         while await unended(journal) or len(await journal.entries()) < count:  # noqa: ASYNC110
             await anyio.sleep(0.02)
 
@@ -149,7 +150,7 @@ async def test_a_worker_that_was_overtaken_sends_nothing(journal_of: Callable[..
     slow, quick = await journal_of("slow"), await journal_of("quick")
     (entry,) = await slow.accept([export()], identity=None, max_active=None, lease=0.001)
     await slow.submitting(entry.id)
-    await anyio.sleep(0.01)
+    await until_lease_ends(entry)
     (claimed,) = await quick.claim(lease=60)
     assert claimed.id == entry.id
     with pytest.raises(JournalError, match="not for slow"):
@@ -187,11 +188,12 @@ async def test_a_worker_lets_go_of_what_others_have_taken(
         async with runner.serving():
             for entry in await journal.accept([export()], identity=None, max_active=None, lease=60):
                 runner.start(entry)
-            with anyio.fail_after(10):
+            with anyio.fail_after(60):
                 while (await journal.entry(entry.id)).status != "RUNNING":  # noqa: ASYNC110
                     await anyio.sleep(0.01)
                 with closing(sqlite3.connect(tmp_path / "shared.db", timeout=10)) as db, db:
-                    db.execute("UPDATE exports SET owner = 'other'")
+                    lease = "lease_expires_at = lease_expires_at + 3600"
+                    db.execute(f"UPDATE exports SET owner = 'other', {lease}")
                 while runner._running:  # noqa: ASYNC110
                     await anyio.sleep(0.01)
         taken = await other.entry(entry.id)

@@ -49,7 +49,7 @@ class Site:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.http = httpx.Client(base_url=url, trust_env=False, timeout=20)
+        self.http = httpx.Client(base_url=url, trust_env=False, timeout=60)
 
     def post(self, number: int, **changes: Any) -> int:
         answer = self.http.post("/exports", json=spec(number, **changes))
