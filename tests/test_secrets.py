@@ -44,7 +44,7 @@ async def test_no_output_of_a_whole_journey_holds_a_secret(
     auth, secrets = logins()[which]
     caplog.set_level(logging.DEBUG)
     said: list[Any] = []
-    emulator = Emulator(run=0.01, launch=0.0)
+    emulator = Emulator(engine=NullEngine({"sales": ["orders"]}), launch=0.0, run=0.0)
     emulator.faults.set(
         [
             {"route": "export-table", "when": "after", "kind": "reset", "nth": 1},

@@ -6,6 +6,7 @@ import json
 import struct
 import zlib
 from collections.abc import Callable
+from functools import cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -368,10 +369,16 @@ def parsed(line: str) -> list[str]:
     return [*fields, field]
 
 
+@cache
+def text_cells() -> list[_spark.Cell]:
+    """The writer of one column of text, which takes a connection to find."""
+    return Written("SELECT 'x' AS x").cells
+
+
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=2, max_size=4))
 def test_csv_fields_read_back_trimmed(texts: list[str]) -> None:
     """A reader that knows Spark's escape gets every field again, without blanks at its ends."""
-    cells = Written("SELECT 'x' AS x").cells * len(texts)
+    cells = text_cells() * len(texts)
     line = _spark.csv_lines(cells)([texts])[:-1]
     blanks = "".join(map(chr, range(33)))
     assert parsed(line) == [text.strip(blanks) for text in texts]
