@@ -11,7 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +28,11 @@ SIGNALS = [signal.SIGINT, signal.SIGTERM]
 
 @contextmanager
 def _started(cli: Cli, *args: str) -> Iterator[subprocess.Popen[str]]:
-    process = cli.start(*args)
-    try:
-        with process:
+    with cli.start(*args) as process:
+        try:
             yield process
-    finally:
-        process.kill()
+        finally:
+            process.kill()
 
 
 def _end(process: subprocess.Popen[str]) -> tuple[int, str, str]:
@@ -90,6 +89,9 @@ def test_a_second_ctrl_c_does_not_wait_and_prints_the_token(endless: Server) -> 
         assert process.stderr
         while "nobody awaits" not in process.stderr.readline():
             assert process.poll() is None
+        # The first one has been heard; now the process comes to rest, which nothing tells.
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(1.0)
         process.send_signal(signal.SIGINT)
         code, _, err = _end(process)
     assert code == 130
@@ -219,7 +221,9 @@ def test_the_emulator_serves_until_a_signal(number: signal.Signals, tmp_path: Pa
     """It prints its URL once it serves, answers, and stops cleanly with exit code 0."""
     with _started(Cli(), "emulator", "--port", "0", "--obs-dir", str(tmp_path / "o")) as process:
         assert process.stdout
-        url = process.stdout.readline().split()[-1]
+        first = process.stdout.readline()
+        assert first, _end(process)
+        url = first.split()[-1]
         assert len(Cli(Server(url)).json("tables", "crm")) == 10
         process.send_signal(number)
         code, _, err = _end(process)
