@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import signal
 import sys
 import threading
 from collections.abc import Awaitable, Callable
+from typing import NoReturn
 
 import anyio
 from anyio.abc import TaskStatus
@@ -24,7 +26,7 @@ def run(
 ) -> Exit:
     """Runs `work` on an event loop and returns the exit code; errors become one line.
 
-    The first SIGINT or SIGTERM cancels it and lets it clean up, a second SIGINT does not wait.
+    The first SIGINT or SIGTERM cancels it and lets it clean up, a second one does not wait.
 
     Args:
         interrupted: tells what is left behind when a signal ended the work.
@@ -55,12 +57,13 @@ def guarded(
 async def _until_signal(output: Output, work: Work) -> Exit | None:
     code: Exit | None = None
     async with anyio.create_task_group() as tasks:
-        await tasks.start(_cancel_on_signal, tasks.cancel_scope)
-        try:
-            code = await work()
-        except Exception as error:
-            # Here, because the group would wrap it.
-            code = _fail(output, error)
+        with anyio.CancelScope() as working:
+            await tasks.start(_cancel_on_signal, working)
+            try:
+                code = await work()
+            except Exception as error:
+                # Here, because the group would wrap it.
+                code = _fail(output, error)
         tasks.cancel_scope.cancel()
     return code
 
@@ -80,4 +83,11 @@ async def _cancel_on_signal(
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         task_status.started()
         await anext(signals)
-    scope.cancel()
+        scope.cancel()
+        await anext(signals)
+        # Between two steps of the loop; left to Python it would strike in the midst of one.
+        asyncio.get_running_loop().call_soon(_interrupt)
+
+
+def _interrupt() -> NoReturn:
+    raise KeyboardInterrupt
