@@ -8,10 +8,16 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from ._errors import JobError, NotFound, SubmitInDoubt
+import anyio
+
+from ._errors import ClientClosed, JobError, NotFound, SubmitInDoubt
 
 if TYPE_CHECKING:
     from ._job import ExportJob
+
+CLOSED_MEANWHILE = (
+    "the client was closed while this wait was under way; a job that was accepted runs on"
+)
 
 # A service that lets go of jobs for months must not grow for ever; the log has all of them.
 MOST_DETACHED = 10_000
@@ -51,6 +57,36 @@ class Awaiting:
             note_detached(self._job, logging.INFO)
         if isinstance(error, JobError | SubmitInDoubt):
             error.job = self._job
+
+
+class UntilClosed:
+    """A wait that ends with `ClientClosed` when its client closes; a class for the same reason.
+
+    Args:
+        scopes: those that the client cancels when it closes.
+    """
+
+    __slots__ = ("_scope", "_scopes")
+
+    def __init__(self, scopes: set[anyio.CancelScope]) -> None:
+        self._scopes = scopes
+        self._scope = anyio.CancelScope()
+
+    def __enter__(self) -> None:
+        self._scopes.add(self._scope)
+        self._scope.__enter__()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
+        self._scopes.discard(self._scope)
+        swallowed = self._scope.__exit__(kind, error, traceback)
+        if self._scope.cancelled_caught:
+            raise ClientClosed(CLOSED_MEANWHILE)
+        return bool(swallowed)
 
 
 def known_to_exist(job: ExportJob) -> bool:

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
+import sys
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from enum import Enum
 from functools import partial
+from importlib import import_module
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import anyio
 import anyio.lowlevel
+import anyio.to_thread
 import httpx
 
 from ._api import Api
 from ._auth import CredentialChain, Scope, ScopedAuth, StaticToken, bind
 from ._auth.regions import dli_endpoint, region_of
+from ._awaiting import CLOSED_MEANWHILE, UntilClosed
 from ._context import JobContext
 from ._endings import check_within
 from ._endpoint import find_endpoint
@@ -40,7 +44,7 @@ if TYPE_CHECKING:
     from .bulk import BulkEvent, Outcomes
 
 
-_CLOSED_MEANWHILE = "the client was closed while this wait was under way; the job runs on"
+_BULK = f"{__package__}.bulk"
 
 
 class _State(Enum):
@@ -205,9 +209,10 @@ class DliClient(Lists):
     ) -> None:
         self._state = _State.CLOSED
         if self.job_context.watch is not None:
-            self.job_context.watch.close(ClientClosed(_CLOSED_MEANWHILE))
+            self.job_context.watch.close(ClientClosed(CLOSED_MEANWHILE))
         for scope in self._waits:
             scope.cancel()
+        self.job_context.registry.door.open()
         await self._exit.aclose()
 
     @property
@@ -273,7 +278,8 @@ class DliClient(Lists):
         await job.submit()
         return job
 
-    def export_many(
+    @asynccontextmanager
+    async def export_many(
         self,
         specs: Iterable[TableExport] | AsyncIterable[TableExport],
         *,
@@ -283,11 +289,14 @@ class DliClient(Lists):
         on_event: Callable[[BulkEvent], object] | None = None,
         attempts: int = 1,
         timeout: float | None = None,
-    ) -> AbstractAsyncContextManager[Outcomes]:
+    ) -> AsyncGenerator[Outcomes]:
         """Runs many exports and gives their outcomes as they end; see `bulk.export_many`."""
+        if _BULK not in sys.modules:
+            # With SQLite it takes long enough to load to do so off the event loop.
+            await anyio.to_thread.run_sync(import_module, _BULK)
         from .bulk import export_many
 
-        return export_many(
+        async with export_many(
             self,
             specs,
             max_running=max_running,
@@ -296,7 +305,8 @@ class DliClient(Lists):
             on_event=on_event,
             attempts=attempts,
             timeout=timeout,
-        )
+        ) as outcomes:
+            yield outcomes
 
     def job(
         self,
@@ -324,17 +334,9 @@ class DliClient(Lists):
         """
         await check_export(self.api, spec)
 
-    @contextmanager
-    def _until_closed(self) -> Iterator[None]:
+    def _until_closed(self) -> UntilClosed:
         self.api  # noqa: B018 - raises unless the client is open
-        with anyio.CancelScope() as scope:
-            self._waits.add(scope)
-            try:
-                yield
-            finally:
-                self._waits.discard(scope)
-        if scope.cancelled_caught:
-            raise ClientClosed(_CLOSED_MEANWHILE)
+        return UntilClosed(self._waits)
 
     def __repr__(self) -> str:
         return f"<DliClient {self.endpoint}>"

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import partial
@@ -146,21 +147,28 @@ class Submission:
             self.doubt = self._first_doubt = Attempt.from_wall(doubted_at)
             self._doubts = max(1, self._doubts)
 
-    async def run(self, on_settled: Callable[[], None]) -> str:
+    async def run(
+        self,
+        on_settled: Callable[[], None],
+        until_closed: Callable[[], AbstractContextManager[None]],
+    ) -> str:
         """Sees to it that the export is submitted once, and returns its job id.
 
         Args:
             on_settled: called when a POST has ended, even if the caller has left meanwhile.
+            until_closed: a scope for all but the wait at the door, which opens at the close.
 
         Raises:
             SubmitInDoubt: looking did not settle a lost answer.
             DliError: the service refused the export, or nothing could be sent.
         """
+        self._api()  # nobody waits for a client that is not open
         place = await self._registry.door.enter()
         if self.doubt is not None or self._registry.is_busy(self.spec):
             place.leave()
         try:
-            return await self._run(on_settled, place)
+            with until_closed():
+                return await self._run(on_settled, place)
         finally:
             place.leave()
 

@@ -9,7 +9,7 @@ import anyio.lowlevel
 import httpx
 import pytest
 
-from dli_async import ExportJob, RetryPolicy, SubmitPolicy
+from dli_async import ClientClosed, DliClient, ExportJob, RetryPolicy, SubmitPolicy
 from dli_async._door import Door, Place
 
 from .support import Service, accepted, spec
@@ -130,3 +130,21 @@ async def test_a_swarm_of_submits_begins_a_few_at_a_time() -> None:
         locks = len(client.job_context.registry._locks)
         assert locks < 100
     assert service.count("submit") == 1000
+
+
+async def test_closing_the_client_ends_the_wait_outside() -> None:
+    """Who waits to get ready when the client closes hears of it, and nothing is submitted."""
+    service = Service(submit=accepted())
+    ends: list[Exception] = []
+
+    async def submit(client: DliClient, number: int) -> None:
+        try:
+            await client.submit(spec(data_path=f"obs://bucket/{number}/x"))
+        except ClientClosed as error:
+            ends.append(error)
+
+    async with anyio.create_task_group() as tasks, service.client(requests_per_second=1) as client:
+        for number in range(MANY):
+            tasks.start_soon(submit, client, number)
+        await anyio.sleep(9.5)  # none is under way then
+    assert len(ends) == MANY - service.count("submit") > MANY / 2
