@@ -95,7 +95,10 @@ async def end_wait(job: ExportJob, reports: Reports, timeout: float, on_timeout:
             spec=job.spec,
         )
     if job.job_id is None:
-        raise JobTimeout(f"{job.spec} was not submitted within {timeout:g} s", job_id=None)
+        trouble = job.submission.trouble
+        why = f": {trouble}" if trouble else ""
+        words = f"{job.spec} was not submitted within {timeout:g} s{why}"
+        raise JobTimeout(words, job_id=None) from trouble
     fates = [f"job {job.job_id} was not seen to end within {timeout:g} s"]
     if on_timeout == "cancel":
         fates.append(await _fate_of_cancel(job))

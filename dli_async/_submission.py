@@ -99,6 +99,7 @@ class Submission:
     Attributes:
         job_id: the accepted or adopted job, or None.
         doubt: the POST whose fate is unknown, or None.
+        trouble: what kept the last POST from being carried out, or None.
         awaiters: how many tasks await the export now.
         let_go: whether the last of them left before its end.
     """
@@ -118,6 +119,7 @@ class Submission:
         self.spec = cast(TableExport, spec)
         self.job_id: str | None = None
         self.doubt: Attempt | None = None
+        self.trouble: DliError | None = None
         self._api = api
         self._policy = policy
         self._retry = retry
@@ -211,11 +213,14 @@ class Submission:
                 if self._record is not None:
                     await self._record.before_post()
                 await self._api().export_table(self.spec, leaves, settle)
+                outcome: object = self._outcome
+                if isinstance(outcome, DliError) and self.doubt is None:
+                    raise outcome
+            except DliError as error:
+                self.trouble = error
+                raise
             finally:
                 place.leave()
-            outcome: object = self._outcome
-            if isinstance(outcome, DliError) and self.doubt is None:
-                raise outcome
 
         await self._retry.run(once, never_carried_out)
 

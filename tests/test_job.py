@@ -31,6 +31,7 @@ from dli_async import (
     PermissionDenied,
     PollPolicy,
     RequestNotSent,
+    RetryPolicy,
     ServerError,
     StatusEndpoint,
     StatusEvent,
@@ -293,6 +294,15 @@ async def test_a_timeout_of_zero_asks_nothing_and_gives_what_is_known(own_source
         with pytest.raises(JobTimeout, match="was not submitted within 0 s"):
             await client.export(spec(), timeout=0)
     assert len(service.calls) == 1
+
+
+async def test_a_timeout_before_the_submit_says_what_kept_it() -> None:
+    """Who gave up on a service that cannot be reached learns that, and not only the time."""
+    service = Service(submit=httpx.ConnectError("connection refused"))
+    async with service.client(retry=RetryPolicy(attempts=1000)) as client:
+        with pytest.raises(JobTimeout, match=r"not submitted within 5 s: .*refused") as caught:
+            await client.export(spec(), timeout=5)
+    assert isinstance(caught.value.__cause__, RequestNotSent)
 
 
 async def test_the_timeout_cuts_a_look_in_flight() -> None:
