@@ -117,6 +117,7 @@ def _as_httpx(error: aiohttp.ClientError) -> httpx.HTTPError:
         with map_aiohttp_exceptions():
             raise error
     except httpx.HTTPError as mapped:
-        return mapped
+        # It names the setting of one request, which tells nothing: ours is the connector's.
+        return type(mapped)(str(mapped).replace(" ssl:default", ""))
     except aiohttp.ClientError:  # their map leaves out an answer that is no HTTP, for one
         return httpx.RemoteProtocolError(str(error))

@@ -208,6 +208,7 @@ async def test_a_refused_connection_is_a_request_not_sent(refusing: str) -> None
         outcome = await post(http)
         assert type(outcome) is RequestNotSent
         assert "POST /x" in str(outcome)
+        assert "ssl" not in str(outcome)
         with pytest.raises(RequestNotSent):
             await http.request(GET)
 
