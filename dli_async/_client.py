@@ -212,7 +212,6 @@ class DliClient(Lists):
             self.job_context.watch.close(ClientClosed(CLOSED_MEANWHILE))
         for scope in self._waits:
             scope.cancel()
-        self.job_context.registry.door.open()
         await self._exit.aclose()
 
     @property
@@ -291,7 +290,7 @@ class DliClient(Lists):
         timeout: float | None = None,
     ) -> AsyncGenerator[Outcomes]:
         """Runs many exports and gives their outcomes as they end; see `bulk.export_many`."""
-        if _BULK not in sys.modules:
+        if not hasattr(sys.modules.get(_BULK), "export_many"):
             # With SQLite it takes long enough to load to do so off the event loop.
             await anyio.to_thread.run_sync(import_module, _BULK)
         from .bulk import export_many

@@ -35,11 +35,6 @@ class Door:
             raise
         return Place(self)
 
-    def open(self) -> None:
-        """Lets everybody in who waits outside: nothing is left to be protected."""
-        while self._outside:
-            self.free()
-
     def free(self) -> None:
         """Gives a place to the next one."""
         if self._outside:

@@ -180,8 +180,8 @@ class ExportJob:
     async def _submit(self) -> str:
         if self.job_id is not None:
             return self.job_id
-        on_settled = partial(note_detached, self)
-        job_id = await self.submission.run(on_settled, self.context.until_closed)
+        with self.context.until_closed():
+            job_id = await self.submission.run(partial(note_detached, self))
         self._fresh = True
         return job_id
 

@@ -139,12 +139,6 @@ class Registry:
         """One lock for each target: equal exports are submitted one after the other."""
         return self._lock(*_target(spec))
 
-    def is_busy(self, spec: TableExport) -> bool:
-        """Whether somebody submits an equal export, which may take long."""
-        target = _target(spec)
-        lock = self._locks.get(target)
-        return target in self._in_flight or (lock is not None and lock.locked())
-
     def note_in_flight(self, spec: TableExport, ended: anyio.Event) -> None:
         """Notes a POST that has left; its caller may go, and with it the lock of the target."""
         self._in_flight[_target(spec)] = ended

@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import partial
@@ -149,39 +148,23 @@ class Submission:
             self.doubt = self._first_doubt = Attempt.from_wall(doubted_at)
             self._doubts = max(1, self._doubts)
 
-    async def run(
-        self,
-        on_settled: Callable[[], None],
-        until_closed: Callable[[], AbstractContextManager[None]],
-    ) -> str:
+    async def run(self, on_settled: Callable[[], None]) -> str:
         """Sees to it that the export is submitted once, and returns its job id.
 
         Args:
             on_settled: called when a POST has ended, even if the caller has left meanwhile.
-            until_closed: a scope for all but the wait at the door, which opens at the close.
 
         Raises:
             SubmitInDoubt: looking did not settle a lost answer.
             DliError: the service refused the export, or nothing could be sent.
         """
-        self._api()  # nobody waits for a client that is not open
-        place = await self._registry.door.enter()
-        if self.doubt is not None or self._registry.is_busy(self.spec):
-            place.leave()
-        try:
-            with until_closed():
-                return await self._run(on_settled, place)
-        finally:
-            place.leave()
-
-    async def _run(self, on_settled: Callable[[], None], place: Place) -> str:
         async with self._registry.lock(self.spec):
             await self._registry.wait_in_flight(self.spec)
             while self.job_id is None:
                 if self.doubt is not None:
                     await self._settle(self.doubt)
                 else:
-                    await self._post(on_settled, place)
+                    await self._post(on_settled)
             if self._record is not None:
                 await self._record.accepted(self.job_id)
         return self.job_id
@@ -203,16 +186,16 @@ class Submission:
         if self._in_flight is not None:
             await self._in_flight.wait()
 
-    async def _post(self, on_settled: Callable[[], None], place: Place) -> None:
-        leaves = partial(self._leaves, place)
+    async def _post(self, on_settled: Callable[[], None]) -> None:
         settle = partial(self._settled, on_settled)
 
         async def once() -> None:
             self._outcome = None
+            if self._record is not None:
+                await self._record.before_post()
+            place = await self._registry.door.enter()
             try:
-                if self._record is not None:
-                    await self._record.before_post()
-                await self._api().export_table(self.spec, leaves, settle)
+                await self._api().export_table(self.spec, partial(self._leaves, place), settle)
                 outcome: object = self._outcome
                 if isinstance(outcome, DliError) and self.doubt is None:
                     raise outcome

@@ -120,16 +120,55 @@ async def test_equal_exports_that_wait_for_each_other_keep_nobody_out() -> None:
         tasks.cancel_scope.cancel()
 
 
-async def test_a_swarm_of_submits_begins_a_few_at_a_time() -> None:
-    """A thousand submits that start at once do not all get ready in one turn of the loop."""
+async def test_a_swarm_of_submits_gets_ready_a_few_at_a_time() -> None:
+    """Of hundreds that start at once few stand at the gate, with all that a request needs."""
+    service = Service(submit=accepted())
+    async with service.client(requests_per_second=1) as client, anyio.create_task_group() as tasks:
+        for number in range(MANY):
+            tasks.start_soon(client.submit, spec(data_path=f"obs://bucket/{number}/x"))
+        await anyio.sleep(0.5)
+        assert 10 < len(client._gate._urgent) < 100
+    assert service.count("submit") == MANY
+
+
+async def test_all_who_await_an_export_hear_of_its_submit_at_once() -> None:
+    """Who joins late does not stand outside behind others for a job that is there."""
+    service = Service(submit=accepted())
+    heard: list[float] = []
+
+    async def submit(job: ExportJob) -> None:
+        await job.submit()
+        heard.append(anyio.current_time())
+
+    async with service.client(requests_per_second=1) as client, anyio.create_task_group() as tasks:
+        for number in range(MANY):
+            if number == MANY // 2:
+                job = ExportJob(client, spec(data_path="obs://bucket/both"))
+                tasks.start_soon(submit, job)
+            tasks.start_soon(client.submit, spec(data_path=f"obs://bucket/{number}/x"))
+            await anyio.lowlevel.checkpoint()
+        tasks.start_soon(submit, job)
+    assert heard[1] - heard[0] < 1
+
+
+async def test_a_record_that_takes_long_keeps_nobody_out() -> None:
+    """Bulk runs wait for their journal before each POST; others submit meanwhile."""
+
+    class Slow:
+        async def before_post(self) -> None:
+            await anyio.sleep(3600)
+
+        async def accepted(self, job_id: str) -> None: ...
+
     service = Service(submit=accepted())
     async with service.client() as client, anyio.create_task_group() as tasks:
-        for number in range(1000):
-            tasks.start_soon(client.submit, spec(data_path=f"obs://bucket/{number}/x"))
-        await anyio.lowlevel.checkpoint()
-        locks = len(client.job_context.registry._locks)
-        assert locks < 100
-    assert service.count("submit") == 1000
+        for number in range(MANY):
+            one = spec(data_path=f"obs://bucket/{number}/x")
+            tasks.start_soon(ExportJob(client, one, record=Slow()).submit)
+        await anyio.sleep(1)
+        with anyio.fail_after(10):
+            await client.submit(spec(data_path="obs://bucket/fine"))
+        tasks.cancel_scope.cancel()
 
 
 async def test_closing_the_client_ends_the_wait_outside() -> None:
