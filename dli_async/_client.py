@@ -23,7 +23,7 @@ from ._auth import CredentialChain, Scope, ScopedAuth, StaticToken, bind
 from ._auth.regions import dli_endpoint, region_of
 from ._awaiting import CLOSED_MEANWHILE, UntilClosed
 from ._context import JobContext
-from ._endings import check_within
+from ._endings import check_wait, check_within
 from ._endpoint import find_endpoint
 from ._errors import ClientClosed, ConfigurationError
 from ._events import Emitter, Event
@@ -267,6 +267,7 @@ class DliClient(Lists):
             InvalidExport: the precheck found a fault; nothing was submitted.
         """
         job = ExportJob(self, spec)
+        check_wait(timeout, on_timeout)
         if precheck:
             timeout = await check_within(job, partial(self.precheck, spec), timeout)
         return await job.result(timeout=timeout, on_report=on_report, on_timeout=on_timeout)

@@ -67,7 +67,6 @@ async def check_within(
     Raises:
         JobTimeout: none is left; nothing was submitted.
     """
-    check_wait(timeout)
     started = anyio.current_time()
     with anyio.move_on_after(timeout) as scope:
         await check()

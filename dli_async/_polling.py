@@ -200,5 +200,5 @@ async def ask_source(source: StatusSource, job_id: str) -> StatusReport:
 def _failed(state: RetryCallState) -> bool:
     if state.outcome is None or not state.outcome.failed:
         return False
-    _log.debug("a look failed, the wait goes on: %s", state.outcome.exception())
+    _log.debug("a look failed: %s", state.outcome.exception())
     return True

@@ -905,3 +905,12 @@ async def test_detail_progress_and_status_are_single_looks() -> None:
         assert "job-1" in repr(job)
     assert len(service.calls) == 3
     assert service.calls[-1][1].startswith("/v1/")
+
+
+async def test_limits_that_mean_nothing_are_told_before_the_precheck() -> None:
+    """Nothing is asked of the service for an export that could not be awaited anyway."""
+    service = Service()
+    async with service.client() as client:
+        with pytest.raises(ConfigurationError, match="on_timeout='explode'"):
+            await client.export(spec(), precheck=True, on_timeout="explode")  # type: ignore[arg-type]
+    assert service.calls == []

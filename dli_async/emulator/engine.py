@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import zlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -223,7 +224,8 @@ class NullEngine(Engine):
             for database, names in tables.items()
         }
         self._names = sorted(tables)
-        self._paths: set[str] = set()
+        self._published: set[str] = set()
+        self._staged: Counter[str] = Counter()
         self._lock = threading.Lock()
 
     def databases(self) -> list[str]:
@@ -254,18 +256,25 @@ class NullEngine(Engine):
         if table is None:
             raise KeyError(f"{database}.{name}")
         with self._lock:
-            is_new = data_path not in self._paths
-            if not (is_new or overwrite):
+            if not overwrite and (data_path in self._published or self._staged[data_path]):
                 raise AlreadyExists(data_path)
-            self._paths.add(data_path)
+            self._staged[data_path] += 1
         exported = Exported(table.row_count, table.size, (), 0)
-        if is_new:
-            return Staged(exported, discard=partial(self._paths.discard, data_path))
-        return Staged(exported)
+        return Staged(exported, partial(self._publish, data_path), partial(self._drop, data_path))
+
+    def _publish(self, data_path: str) -> None:
+        with self._lock:
+            self._published.add(data_path)
+            self._staged[data_path] -= 1
+
+    def _drop(self, data_path: str) -> None:
+        with self._lock:
+            self._staged[data_path] -= 1
 
     def close(self) -> None:
         """See :class:`Engine`."""
-        self._paths.clear()
+        self._published.clear()
+        self._staged.clear()
 
 
 def _imagined(database: str, name: str) -> Table:

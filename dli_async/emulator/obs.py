@@ -8,7 +8,6 @@ from __future__ import annotations
 import shutil
 import threading
 import uuid
-from contextlib import suppress
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -42,7 +41,7 @@ class Staging:
     :ivar folder: where to write them.
     """
 
-    def __init__(self, folder: Path, made: list[Path], lock: threading.Lock) -> None:
+    def __init__(self, folder: Path, made: set[Path], lock: threading.Lock) -> None:
         self.folder = folder
         self._made = made
         self._lock = lock
@@ -53,17 +52,24 @@ class Staging:
         :raises OSError: they cannot be moved; what is left of them is removed.
         """
         try:
+            target = self.folder.parent.parent
             with self._lock:
-                _publish(self.folder, self.folder.parent.parent)
+                _publish(self.folder, target)
+                self._made.difference_update((target, *target.parents))
         except BaseException:
             self.discard()
             raise
 
     def discard(self) -> None:
         """Remove the files and all folders that were made for them; old content stays."""
+        target = self.folder.parent.parent
         with self._lock:
             shutil.rmtree(self.folder, ignore_errors=True)
-            _remove_empty([self.folder.parent, *self._made])
+            _remove_empty(self.folder.parent)
+            for path in (target, *target.parents):
+                if path not in self._made or not _remove_empty(path):
+                    break
+                self._made.remove(path)
 
 
 class ObsStore:
@@ -75,6 +81,8 @@ class ObsStore:
     def __init__(self, root: Path) -> None:
         self.root = Path(root)
         self._lock = threading.Lock()
+        # Folders in which nothing has appeared yet; the last export that is discarded removes them.
+        self._made: set[Path] = set()
 
     def folder(self, data_path: str) -> Path:
         """Where `data_path` (`obs://bucket/a/b` or `s3a://...`) lies; no I/O but looking at links.
@@ -113,7 +121,8 @@ class ObsStore:
         :raises UnsafePath: see :meth:`folder`.
         """
         folder = self.folder(data_path) / _STAGING / uuid.uuid4().hex
-        return Staging(folder, self._claim(folder, data_path, overwrite), self._lock)
+        self._claim(folder, data_path, overwrite)
+        return Staging(folder, self._made, self._lock)
 
     def clear(self) -> None:
         """Remove all buckets; links are removed, never what they point to."""
@@ -122,8 +131,8 @@ class ObsStore:
                 for path in self.root.iterdir():
                     _remove(path)
 
-    def _claim(self, staging: Path, data_path: str, overwrite: bool) -> list[Path]:
-        """Make the folders, of which the new ones come back, innermost first.
+    def _claim(self, staging: Path, data_path: str, overwrite: bool) -> None:
+        """Make the folders.
 
         Of several who want to make the same folder one wins.
         """
@@ -133,9 +142,8 @@ class ObsStore:
                 raise AlreadyExists(data_path)
             if folder.is_file():
                 folder.unlink()
-            missing = [path for path in (folder, *folder.parents) if not path.exists()]
+            self._made.update(path for path in (folder, *folder.parents) if not path.exists())
             staging.mkdir(parents=True)
-        return missing
 
 
 def _segments(data_path: str) -> list[str]:
@@ -177,7 +185,7 @@ def _publish(staging: Path, folder: Path) -> None:
     for path in sorted(staging.iterdir()):
         path.rename(folder / path.name)
     staging.rmdir()
-    _remove_empty([staging.parent])
+    _remove_empty(staging.parent)
     (folder / "_SUCCESS").touch()
 
 
@@ -188,7 +196,9 @@ def _remove(path: Path) -> None:
         path.unlink()
 
 
-def _remove_empty(folders: list[Path]) -> None:
-    for folder in folders:
-        with suppress(OSError):
-            folder.rmdir()
+def _remove_empty(folder: Path) -> bool:
+    try:
+        folder.rmdir()
+    except OSError:
+        return False
+    return True

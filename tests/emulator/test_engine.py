@@ -21,6 +21,7 @@ from dli_async.emulator.engine import (
     Engine,
     Exported,
     NullEngine,
+    Staged,
     UnsafePath,
     UnsupportedColumn,
 )
@@ -535,3 +536,25 @@ def test_booleans_of_csv_files_are_written_as_spark_writes_them(tmp_path: Path, 
     (part,) = (tmp_path / "obs" / "b" / "q").glob("part-*")
     assert part.read_text() == '{"a":1,"b":true}\n{"a":2,"b":false}\n'
     engine.close()
+
+
+def test_an_engine_without_files_knows_which_folders_were_written() -> None:
+    """What one export discards does not undo what another one to the same folder published."""
+    engine = NullEngine()
+
+    def stage(overwrite: bool) -> Staged:
+        return engine.stage(
+            "db1",
+            "t1",
+            "obs://b/x",
+            data_type="csv",
+            compress="none",
+            header=False,
+            overwrite=overwrite,
+        )
+
+    discarded, published = stage(overwrite=True), stage(overwrite=True)
+    published.publish()
+    discarded.discard()
+    with pytest.raises(AlreadyExists):
+        stage(overwrite=False)

@@ -278,3 +278,17 @@ def test_clear_makes_a_running_export_fail(store: ObsStore) -> None:
     with pytest.raises(FileNotFoundError):
         staging.publish()
     assert not store.exists("obs://bucket/a")
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_two_discarded_exports_leave_no_folder(store: ObsStore, first: int) -> None:
+    """Whichever goes first, the last one takes the folders with it that neither needs now."""
+    (store.root / "other").mkdir(parents=True)
+    stagings = [store.stage("obs://b/x/y", overwrite=True) for _ in range(2)]
+    stagings[first].discard()
+    assert store.exists("obs://b/x/y")
+    stagings[1 - first].discard()
+    assert names(store.root) == ["other"]
+    store.stage("obs://b/x/y", overwrite=False).publish()
+    store.stage("obs://b/x/y", overwrite=True).discard()
+    assert names(store.folder("obs://b/x/y")) == ["_SUCCESS"]
