@@ -52,7 +52,7 @@ class Awaiting:
         submission = self._job.submission
         submission.awaiters -= 1
         if error is not None:
-            is_wrong = isinstance(error, NotFound) and not known_to_exist(self._job)
+            is_wrong = isinstance(error, NotFound) and not _known_to_exist(self._job)
             submission.let_go = not (submission.awaiters or self._job.ended or is_wrong)
             note_detached(self._job, logging.INFO)
         if isinstance(error, JobError | SubmitInDoubt):
@@ -89,7 +89,7 @@ class UntilClosed:
         return bool(swallowed)
 
 
-def known_to_exist(job: ExportJob) -> bool:
+def _known_to_exist(job: ExportJob) -> bool:
     """Whether the service accepted the job or showed it; an id from elsewhere may be wrong."""
     is_ours = job.spec is not None or job.context.registry.owns(job.job_id or "")
     return is_ours or job.report is not None
@@ -101,9 +101,9 @@ def absence_noted(job: ExportJob) -> Iterator[None]:
     try:
         yield
     except NotFound:
-        if not known_to_exist(job):
+        if not _known_to_exist(job):
             job.submission.let_go = False
-            job.context.detached.pop(job.submission, None)
+            note_detached(job)
         raise
 
 

@@ -20,8 +20,13 @@ from ._token import SavedJob
 _SUBMITTING = 16
 
 
+def submit_slots() -> anyio.Semaphore:
+    """What the records of one journal's owner take before they post."""
+    return anyio.Semaphore(_SUBMITTING)
+
+
 class Record:
-    """One attempt of one export, remembered in memory only.
+    """One attempt of one export, remembered in memory only; a `SubmitRecord` too.
 
     Attributes:
         spec: what this attempt sends.
@@ -43,10 +48,10 @@ class Record:
         """The handle: a new one, or one that goes on where an earlier run stopped."""
         return ExportJob(client, self.spec, record=submit)
 
-    async def submitting(self) -> None:
+    async def before_post(self) -> None:
         """A POST is about to leave."""
 
-    async def submitted(self, job_id: str) -> None:
+    async def accepted(self, job_id: str) -> None:
         """The export became a job."""
 
     def saw(self, report: StatusReport) -> None:
@@ -89,14 +94,14 @@ class JournalRecord(Record):
             return ExportJob.resume(client, saved.to_text(), record=submit)
         return ExportJob(client, self.spec, record=submit)
 
-    async def submitting(self) -> None:
+    async def before_post(self) -> None:
         if not self._has_slot:
             await self._slots.acquire()
             self._has_slot = True
         self._is_marked = True
         await self._journal.submitting(self._entry.id)
 
-    async def submitted(self, job_id: str) -> None:
+    async def accepted(self, job_id: str) -> None:
         self._give_slot_back()
         await self._journal.submitted(self._entry.id, job_id)
         self._noted_id = job_id
@@ -140,7 +145,7 @@ class Records:
 
     def __init__(self, journal: Journal | None) -> None:
         self._journal = journal
-        self._slots = anyio.Semaphore(_SUBMITTING)
+        self._slots = submit_slots()
 
     async def open(self, spec: TableExport) -> Record:
         """What is known of an export.

@@ -217,10 +217,10 @@ class _Turn:
         self._last_status: str | None = None
 
     async def before_post(self) -> None:
-        await self._record.submitting()
+        await self._record.before_post()
 
     async def accepted(self, job_id: str) -> None:
-        await self._record.submitted(job_id)
+        await self._record.accepted(job_id)
         self.tell_submitted(job_id, resumed=False)
 
     def tell_submitted(self, job_id: str, *, resumed: bool) -> None:

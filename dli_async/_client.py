@@ -19,12 +19,11 @@ import anyio.to_thread
 import httpx
 
 from ._api import Api
-from ._auth import CredentialChain, Scope, ScopedAuth, StaticToken, bind
-from ._auth.regions import dli_endpoint, region_of
+from ._auth import CredentialChain, Scope, ScopedAuth, bind
+from ._auth.regions import region_of
 from ._awaiting import CLOSED_MEANWHILE, UntilClosed
 from ._context import JobContext
-from ._endings import check_wait, check_within
-from ._endpoint import find_endpoint
+from ._endpoint import find_endpoint, from_environment
 from ._errors import ClientClosed, ConfigurationError
 from ._events import Emitter, Event
 from ._gate import Gate
@@ -157,19 +156,7 @@ class DliClient(Lists):
         Args:
             environ: read in place of `os.environ` (default None).
         """
-        variables = os.environ if environ is None else environ
-        given = {key: value for key, value in options.items() if value is not None}
-        if "endpoint" not in given and "region" not in given:
-            given["endpoint"] = variables.get("DLI_ENDPOINT") or None
-        if "region" not in given:
-            given["region"] = variables.get("DLI_REGION") or None
-        if "project_id" not in given:
-            given["project_id"] = variables.get("DLI_PROJECT_ID") or None
-        if "auth" not in given and variables.get("DLI_TOKEN"):
-            given["auth"] = StaticToken(variables["DLI_TOKEN"])
-        if given["region"] and not given.get("endpoint"):
-            given["endpoint"] = dli_endpoint(given["region"], variables)
-        client = cls(**given)
+        client = cls(**from_environment(os.environ if environ is None else environ, options))
         client._scope = replace(client._scope, environ=environ)
         return client
 
@@ -266,11 +253,8 @@ class DliClient(Lists):
         Raises:
             InvalidExport: the precheck found a fault; nothing was submitted.
         """
-        job = ExportJob(self, spec)
-        check_wait(timeout, on_timeout)
-        if precheck:
-            timeout = await check_within(job, partial(self.precheck, spec), timeout)
-        return await job.result(timeout=timeout, on_report=on_report, on_timeout=on_timeout)
+        check = partial(self.precheck, spec) if precheck else None
+        return await ExportJob(self, spec)._result(timeout, on_report, on_timeout, check)
 
     async def submit(self, spec: TableExport) -> ExportJob:
         """Submits an export and returns its handle, already accepted; see `ExportJob.submit`."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 import anyio
@@ -59,27 +58,13 @@ def check_wait(timeout: object, on_timeout: object = "detach") -> None:
         raise ConfigurationError(f"on_timeout={on_timeout!r}: must be 'detach' or 'cancel'")
 
 
-async def check_within(
-    job: ExportJob, check: Callable[[], Awaitable[None]], timeout: float | None
-) -> float | None:
-    """Checks an export before its submit, and returns how much of `timeout` is left.
-
-    Raises:
-        JobTimeout: none is left; nothing was submitted.
-    """
-    started = anyio.current_time()
-    with anyio.move_on_after(timeout) as scope:
-        await check()
-    if timeout is None:
-        return None
-    if scope.cancelled_caught:
-        words = f"{job.spec} was not checked within {timeout:g} s; it was not submitted"
-        raise JobTimeout(words, job_id=None, job=job)
-    return max(0.0, timeout - (anyio.current_time() - started))
-
-
-async def end_wait(job: ExportJob, reports: Reports, timeout: float, on_timeout: str) -> None:
+async def end_wait(
+    job: ExportJob, reports: Reports, timeout: float, on_timeout: str, undone: str
+) -> None:
     """Ends a wait whose time is up; returns only if the job turns out to have ended by itself.
+
+    Args:
+        undone: what an export without a job was waiting for: to be checked, or submitted.
 
     Raises:
         JobTimeout: with the job id, once a POST under way has told it.
@@ -96,7 +81,8 @@ async def end_wait(job: ExportJob, reports: Reports, timeout: float, on_timeout:
     if job.job_id is None:
         trouble = job.submission.trouble
         why = f": {trouble}" if trouble else ""
-        words = f"{job.spec} was not submitted within {timeout:g} s{why}"
+        rest = "" if undone == "submitted" else "; it was not submitted"
+        words = f"{job.spec} was not {undone} within {timeout:g} s{rest}{why}"
         raise JobTimeout(words, job_id=None) from trouble
     fates = [f"job {job.job_id} was not seen to end within {timeout:g} s"]
     if on_timeout == "cancel":

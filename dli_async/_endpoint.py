@@ -1,9 +1,12 @@
-"""Which URL a client talks to."""
+"""Which URL a client talks to, and what else the environment says of a client."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
+from ._auth import StaticToken
 from ._auth.regions import dli_endpoint
 from ._errors import ConfigurationError
 
@@ -29,3 +32,19 @@ def find_endpoint(endpoint: str | None, region: str | None) -> str:
     if parts.username or parts.password:
         raise ConfigurationError("endpoint: must not hold a user or a password; use auth")
     return endpoint.rstrip("/")
+
+
+def from_environment(variables: Mapping[str, str], options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a client: those that are given, and what the variables say of the rest."""
+    given = {key: value for key, value in options.items() if value is not None}
+    if "endpoint" not in given and "region" not in given:
+        given["endpoint"] = variables.get("DLI_ENDPOINT") or None
+    if "region" not in given:
+        given["region"] = variables.get("DLI_REGION") or None
+    if "project_id" not in given:
+        given["project_id"] = variables.get("DLI_PROJECT_ID") or None
+    if "auth" not in given and variables.get("DLI_TOKEN"):
+        given["auth"] = StaticToken(variables["DLI_TOKEN"])
+    if given["region"] and not given.get("endpoint"):
+        given["endpoint"] = dli_endpoint(given["region"], variables)
+    return given

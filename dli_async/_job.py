@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Generator
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import nullcontext, suppress
 from functools import partial
 from typing import Any, Literal
 from uuid import uuid4
@@ -236,21 +236,32 @@ class ExportJob:
             SubmitInDoubt, ApiError, RequestError: see `submit`.
             ClientClosed: the client closed meanwhile; the job runs on.
         """
+        return await self._result(timeout, on_report, on_timeout)
+
+    async def _result(
+        self,
+        timeout: float | None = None,
+        on_report: OnReport | None = None,
+        on_timeout: Literal["detach", "cancel"] = "detach",
+        check: Callable[[], Awaitable[None]] | None = None,
+    ) -> ExportResult:
+        """See `result`; `check` comes before the submit, in the same time."""
         check_wait(timeout, on_timeout)
         with Awaiting(self):
-            if timeout is None:
+            # Without a limit there is no scope, which thousands would keep.
+            with nullcontext() if timeout is None else anyio.move_on_after(timeout) as scope:
+                if check is not None:
+                    await check()
+                    check = None
                 await self._submit()
                 await self._wait(on_report)
-                return result_of(self)
-            with anyio.move_on_after(timeout) as scope:
-                await self._submit()
-                await self._wait(on_report)
-            if scope.cancelled_caught:
-                await end_wait(self, self._reports, timeout, on_timeout)
+            if timeout is not None and scope is not None and scope.cancelled_caught:
+                undone = "submitted" if check is None else "checked"
+                await end_wait(self, self._reports, timeout, on_timeout, undone)
             return result_of(self)
 
     def __await__(self) -> Generator[Any, Any, ExportResult]:
-        return self.result().__await__()
+        return self._result().__await__()
 
     async def cancel(self, *, timeout: float = 60.0) -> CancelOutcome:
         """Cancels the job at the service and looks until that is confirmed.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import anyio
 
@@ -27,6 +27,8 @@ from ._policies import PollPolicy, RetryCallState, is_transient
 from ._transport import TRANSPORT_ERRORS
 
 _log = logging.getLogger("dli_async.watch")
+
+E = TypeVar("E", bound=Exception)
 
 StatusSource = Callable[[str], Awaitable[StatusReport]]
 """The pluggable job-status endpoint: an async callable from job id to `StatusReport`."""
@@ -100,18 +102,31 @@ class _Patience:
         """What the last error means for the wait; None if it is not about looking."""
         error = self.last_error
         if isinstance(error, ApiError) and not is_transient(error):
-            fact = twin_of(error)
-            fact.job_id = job_id
-            fact.add_note(f"while waiting for job {job_id}")
-            return fact
+            return fact_about(job_id, error)
         if error is not None and is_noise(error):
-            return JobTimeout(
-                f"looking at job {job_id} kept failing for {self._policy.give_up_after:g} s; "
-                f"the job may still run (last: {error})",
-                job_id=job_id,
-                report=report,
-            )
+            return kept_failing(job_id, error, report, self._policy)
         return None
+
+
+def fact_about(job_id: str, error: E) -> E:
+    """An error that ends one wait; each gets its own, since tracebacks and notes grow."""
+    fact = twin_of(error)
+    if isinstance(fact, ApiError):
+        fact.job_id = job_id
+        fact.add_note(f"while waiting for job {job_id}")
+    return fact
+
+
+def kept_failing(
+    job_id: str, last: BaseException, report: StatusReport | None, policy: PollPolicy
+) -> JobTimeout:
+    """The end of a wait whose looks failed for too long."""
+    return JobTimeout(
+        f"looking at job {job_id} kept failing for {policy.give_up_after:g} s; "
+        f"the job may still run (last: {last})",
+        job_id=job_id,
+        report=report,
+    )
 
 
 def is_noise(error: BaseException) -> bool:

@@ -14,9 +14,10 @@ import anyio
 from ._api import Api
 from ._asking import Asker
 from ._bell import Bell, make_bell
-from ._errors import ApiError, DliError, JobTimeout, twin_of
+from ._errors import DliError
 from ._models import StatusReport
 from ._policies import PollPolicy, is_transient
+from ._polling import fact_about, kept_failing
 from ._sweep import Sweep
 from ._tally import Entry, Tally
 
@@ -224,16 +225,7 @@ class Watch:
             self._tally.fail(entry, error)
 
     def _ending(self, entry: Entry, error: Exception) -> Exception:
-        """What an error means for one wait; each gets its own, since tracebacks grow."""
+        """What an error means for one wait."""
         if is_transient(error):
-            return JobTimeout(
-                f"looking at job {entry.job_id} kept failing for "
-                f"{self._policy.give_up_after:g} s; the job may still run (last: {error})",
-                job_id=entry.job_id,
-                report=entry.report,
-            )
-        twin = twin_of(error)
-        if isinstance(twin, ApiError):
-            twin.job_id = entry.job_id
-            twin.add_note(f"while waiting for job {entry.job_id}")
-        return twin
+            return kept_failing(entry.job_id, error, entry.report, self._policy)
+        return fact_about(entry.job_id, error)

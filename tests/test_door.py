@@ -9,7 +9,7 @@ import anyio.lowlevel
 import httpx
 import pytest
 
-from dli_async import ClientClosed, DliClient, ExportJob, RetryPolicy, SubmitPolicy
+from dli_async import ClientClosed, DliClient, ExportJob, JobTimeout, RetryPolicy, SubmitPolicy
 from dli_async._door import Door, Place
 
 from .support import Service, accepted, spec
@@ -187,3 +187,15 @@ async def test_closing_the_client_ends_the_wait_outside() -> None:
             tasks.start_soon(submit, client, number)
         await anyio.sleep(9.5)  # none is under way then
     assert len(ends) == MANY - service.count("submit") > MANY / 2
+
+
+async def test_the_wait_outside_is_bounded_by_the_timeout() -> None:
+    """Who never got ready to submit in time has submitted nothing, and leaves no place taken."""
+    service = Service(submit=accepted())
+    async with service.client(requests_per_second=1) as client, anyio.create_task_group() as tasks:
+        for number in range(MANY):
+            tasks.start_soon(client.submit, spec(data_path=f"obs://bucket/{number}/x"))
+        await anyio.sleep(0.5)
+        with anyio.fail_after(6), pytest.raises(JobTimeout, match="not submitted within 5 s"):
+            await client.export(spec(data_path="obs://bucket/late"), timeout=5)
+    assert service.count("submit") == MANY

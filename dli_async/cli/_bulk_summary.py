@@ -13,7 +13,7 @@ from .._job import ExportJob
 from ..bulk import ExportOutcome
 from ._bulk_progress import End, Tally, span_text
 from ._failures import Exit, Failure, candidates, resume_with
-from ._output import Output, cell, counted, fields_text, plain_table
+from ._output import Output, are, cell, counted, fields_text, plain_table
 from ._plan import Plan
 
 # The worst comes first. An export in doubt needs a look, one that timed out only more time.
@@ -172,8 +172,8 @@ def left_behind(output: Output, jobs: Sequence[ExportJob], journal: Path | None)
         for job in jobs:
             fate = "runs on" if job.job_id else "may have been accepted"
             output.note(f"{job.spec}: {fate}: {resume_with(job)}")
-    are = "is" if len(jobs) == 1 else "are"
-    count = f"{counted(len(jobs), 'export')} {are} under way" if jobs else "no export is under way"
+    under_way = f"{counted(len(jobs), 'export')} {are(len(jobs))} under way"
+    count = under_way if jobs else "no export is under way"
     if journal is not None:
         hint = f"resume with the same command line, which goes on with journal {journal}"
     elif jobs:

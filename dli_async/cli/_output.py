@@ -153,6 +153,11 @@ def counted(count: int, noun: str) -> str:
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
+def are(count: int) -> str:
+    """The verb that goes with a number."""
+    return "is" if count == 1 else "are"
+
+
 def cell(value: Any) -> str:
     """A value for people."""
     if value is None:

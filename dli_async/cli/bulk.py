@@ -22,7 +22,7 @@ from ._bulk_progress import Tally, open_board
 from ._bulk_summary import interrupted, left_behind, report, show_plan
 from ._failures import Exit, Failure
 from ._options import Connection
-from ._output import Output, counted
+from ._output import Output, are, counted
 from ._plan import Plan, make_plan
 from ._plan_file import Row, read_rows
 from ._run import run
@@ -74,10 +74,10 @@ class _Errand:
         rows = await self._rows()
         plan = make_plan(rows, request.fields, date=request.date, entries=entries)
         if plan.left_alone:
-            are = "is" if plan.left_alone == 1 else "are"
+            verb = are(plan.left_alone)
             self._output.note(
-                f"warning: {counted(plan.left_alone, 'unended export')} of the journal {are} not "
-                f"in this plan and {are} left alone"
+                f"warning: {counted(plan.left_alone, 'unended export')} of the journal {verb} not "
+                f"in this plan and {verb} left alone"
             )
         if request.dry_run:
             return show_plan(self._output, plan)
@@ -110,10 +110,10 @@ class _Errand:
         rows = [_row_of(table) for table in found if _is_managed(table)]
         if len(rows) < len(found):
             others = len(found) - len(rows)
-            are, they = ("is", "it") if others == 1 else ("are", "they")
+            they = "it" if others == 1 else "they"
             self._output.note(
-                f"{others} of {counted(len(found), 'table')} {are} not MANAGED, so that {they} "
-                "cannot be exported"
+                f"{others} of {counted(len(found), 'table')} {are(others)} not MANAGED, so that "
+                f"{they} cannot be exported"
             )
         return rows
 

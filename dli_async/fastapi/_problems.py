@@ -9,11 +9,11 @@ from http import HTTPStatus
 from typing import Any
 
 from fastapi import Request, Response
-from fastapi.exceptions import HTTPException, RequestValidationError
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
-from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.exceptions import HTTPException
 
 from .. import _errors as errors
 from .policy import PolicyViolation
@@ -129,7 +129,7 @@ async def dli_error_handler(request: Request, error: Exception) -> Response:
         status,
         type(error).__name__,
         detail,
-        rule=getattr(error, "rule", None) if isinstance(error, PolicyViolation) else None,
+        rule=error.rule if isinstance(error, PolicyViolation) else None,
         code=getattr(error, "error_code", None) or None,
         request_id=getattr(error, "request_id", None),
         errors=[FieldProblem(where=item.field, rule=item.rule) for item in problems] or None,
@@ -147,7 +147,7 @@ def _invalid(error: RequestValidationError) -> Response:
     return respond(_problem(status, "InvalidRequest", detail, errors=found))
 
 
-def _refused(error: StarletteHTTPException) -> Response:
+def _refused(error: HTTPException) -> Response:
     status = HTTPStatus(error.status_code)
     kind = status.name.title().replace("_", "")
     detail = error.detail if isinstance(error.detail, str) else status.phrase
@@ -168,22 +168,23 @@ class ProblemRoute(APIRoute):
                 return await dli_error_handler(request, error)
             except RequestValidationError as error:
                 return _invalid(error)
-            except (HTTPException, StarletteHTTPException) as error:
+            except HTTPException as error:
                 return _refused(error)
 
         return handle_problems
 
 
-_SAID = {
-    400: "The body cannot be read at all.",
-    401: "The caller is not known.",
-    403: "The caller may not do this; `rule` names the rule that says so.",
-    404: "There is no such export, or it is not the caller's.",
-    409: "An export to the same folder has not ended.",
-    422: "The request breaks a rule; `errors` has all of them.",
-    502: "DLI refused, or its answer could not be understood.",
-    503: "DLI or the journal cannot be used right now.",
-    504: "DLI did not answer in time.",
+# By status: the kind of a problem that has it, and what it says.
+_EXAMPLES = {
+    400: ("BadRequest", "The body cannot be read at all."),
+    401: ("Unauthorized", "The caller is not known."),
+    403: ("PolicyViolation", "The caller may not do this; `rule` names the rule that says so."),
+    404: ("UnknownExport", "There is no such export, or it is not the caller's."),
+    409: ("FolderInUse", "An export to the same folder has not ended."),
+    422: ("InvalidRequest", "The request breaks a rule; `errors` has all of them."),
+    502: ("ServerError", "DLI refused, or its answer could not be understood."),
+    503: ("JournalError", "DLI or the journal cannot be used right now."),
+    504: ("ResponseLost", "DLI did not answer in time."),
 }
 
 
@@ -197,22 +198,10 @@ def _with_common(statuses: Iterable[int]) -> list[int]:
 
 
 def _response(status: int) -> dict[str, Any]:
-    example = _problem(HTTPStatus(status), _KINDS[status], _SAID[status])
+    kind, says = _EXAMPLES[status]
+    example = _problem(HTTPStatus(status), kind, says)
     content = {"schema": _SCHEMA, "example": example.model_dump(exclude_none=True)}
-    return {"description": _SAID[status], "content": {MEDIA_TYPE: content}}
-
-
-_KINDS = {
-    400: "BadRequest",
-    401: "Unauthorized",
-    403: "PolicyViolation",
-    404: "UnknownExport",
-    409: "FolderInUse",
-    422: "InvalidRequest",
-    502: "ServerError",
-    503: "JournalError",
-    504: "ResponseLost",
-}
+    return {"description": says, "content": {MEDIA_TYPE: content}}
 
 
 def _inlined(model: type[BaseModel]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from itertools import chain, repeat
 import anyio
 from anyio.abc import TaskGroup
 
-from .._bulk_records import JournalRecord
+from .._bulk_records import JournalRecord, submit_slots
 from .._client import DliClient
 from .._errors import (
     ClientClosed,
@@ -34,9 +34,6 @@ from ._store import UNENDED, WebJournal
 
 _log = logging.getLogger("dli_async.fastapi")
 
-# How many exports may be between "about to be posted" and "accepted": after a crash each of them
-# must be looked for.
-_SUBMITTING = 16
 # Seconds between tries to get on with an export; the last one repeats.
 _DELAYS = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 
@@ -52,7 +49,7 @@ class Runner:
         self._client = client
         self._journal = journal
         self._lease = lease
-        self._slots = anyio.Semaphore(_SUBMITTING)
+        self._slots = submit_slots()
         self._running: dict[int, anyio.CancelScope] = {}
         self._tasks: TaskGroup | None = None
 
@@ -129,14 +126,8 @@ class _Care:
         self._journal = journal
         self._id = entry.id
         self._record = JournalRecord(journal, slots, entry)
-        self._job = self._record.job(client, self)
+        self._job = self._record.job(client, self._record)
         self._last_status = entry.status
-
-    async def before_post(self) -> None:
-        await self._record.submitting()
-
-    async def accepted(self, job_id: str) -> None:
-        await self._record.submitted(job_id)
 
     def _saw(self, report: StatusReport) -> None:
         if report.raw_status != self._last_status and not report.is_terminal:
