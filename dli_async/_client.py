@@ -18,26 +18,27 @@ import anyio.lowlevel
 import anyio.to_thread
 import httpx
 
-from ._api import Api
 from ._auth import CredentialChain, Scope, ScopedAuth, bind
+from ._auth.endpoint import find_endpoint, from_environment
 from ._auth.regions import region_of
-from ._awaiting import CLOSED_MEANWHILE, UntilClosed
-from ._context import JobContext
-from ._endpoint import find_endpoint, from_environment
-from ._errors import ClientClosed, ConfigurationError
-from ._events import Emitter, Event
-from ._gate import Gate
-from ._http import Http, make_client
-from ._job import ExportJob
-from ._lists import Lists
-from ._models import ExportResult, TableExport
-from ._policies import PollPolicy, RetryPolicy, SubmitPolicy
-from ._polling import StatusEndpoint, StatusSource
-from ._precheck import check_export
-from ._reports import OnReport
-from ._tasks import OwnedTasks
-from ._transport import Cert, Verify, check_proxy, make_ssl_context, open_transport
-from ._watch import Watch
+from ._export.context import CLOSED_MEANWHILE, JobContext, UntilClosed
+from ._export.detached import Detached
+from ._export.job import ExportJob
+from ._export.submit.precheck import check_export
+from ._export.watch.last_seen import OnReport
+from ._export.watch.polling import StatusEndpoint, StatusSource
+from ._export.watch.watch import Watch
+from ._http.api import Api
+from ._http.catalogue import Lists
+from ._http.exchange import Http, make_client
+from ._http.owned_tasks import OwnedTasks
+from ._http.throttle import Gate
+from ._http.transport import Cert, Verify, check_proxy, make_ssl_context, open_transport
+from ._values.errors import ClientClosed, ConfigurationError
+from ._values.events import Emitter, Event
+from ._values.policies import PollPolicy, RetryPolicy, SubmitPolicy
+from ._values.results import ExportResult
+from ._values.spec import TableExport
 
 if TYPE_CHECKING:
     from .bulk import BulkEvent, Outcomes
@@ -135,6 +136,7 @@ class DliClient(Lists):
         self._exit = AsyncExitStack()
         self._waits: set[anyio.CancelScope] = set()
         polling = polling or PollPolicy()
+        self._detached: Detached[ExportJob] = Detached()
         self.job_context = JobContext(
             api=lambda: self.api,
             until_closed=self._until_closed,
@@ -144,6 +146,7 @@ class DliClient(Lists):
             retry=self._retry,
             polling=polling,
             emit=self._emit,
+            detached=self._detached,
         )
 
     @classmethod
@@ -233,7 +236,7 @@ class DliClient(Lists):
 
         The latest 10,000; the log has told the token of each.
         """
-        return list(self.job_context.detached.values())
+        return list(self._detached)
 
     async def export(
         self,

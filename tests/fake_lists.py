@@ -18,7 +18,7 @@ from typing import Any, cast
 import anyio
 
 from dli_async import DliError, JobRow, JobStatus, NotFound, StatusReport
-from dli_async._api import PAGE_SIZE, Api, JobPage
+from dli_async._http.api import PAGE_SIZE, Api, JobPage
 
 EPOCH = 1_700_000_000.0
 

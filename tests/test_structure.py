@@ -8,93 +8,73 @@ import logging
 import subprocess
 import sys
 import typing
+from collections import Counter
+from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 import dli_async
-from dli_async import (
-    AkSk,
-    ApiError,
-    DliClient,
-    DliError,
-    IamToken,
-    StaticToken,
-)
+from dli_async import AkSk, ApiError, DliClient, DliError, IamToken, StaticToken
 
 HOUSE = Path(dli_async.__file__).parent
-CORE = sorted(
-    path for path in HOUSE.rglob("*.py") if not {"emulator", "cli", "fastapi"} & set(path.parts)
-)
+ROOT = HOUSE.parent
+FILES = sorted(HOUSE.rglob("*.py"))
 
-# Each layer may import those above it, and modules of its own line. `_journal` and `bulk` stand
-# for all modules whose names begin so.
-LAYERS = """
-_errors
-_policies _paths _words _lenient _bell
-_spec
-_models
-_rows _events _tally _reports
+# The floors, from the ground up: a file may import from its own room and from floors below it,
+# and never from its own floor's other rooms. Imports for annotations count like all others.
+FLOORS = """
+_values
 _auth
-_gate _door _tasks _answers _aiohttp _endpoint
-_transport
 _http
-_api
-_precheck _registry _asking _lists
-_submission _polling _sweep
-_watch
-_context _token _awaiting _endings
-_job
-_client
+_export
 _journal
 bulk
-cli fastapi
+_client
+__init__
+emulator fastapi
+cli
 """
-RANK = {name: rank for rank, line in enumerate(LAYERS.splitlines()) for name in line.split()}
-# `DliClient.export_many` opens this door when it is called.
-DOORS = {("_client", "bulk")}
+FLOOR = {room: number for number, line in enumerate(FLOORS.split("\n")) for room in line.split()}
 
 OPTIONAL = set(
     "typer rich yaml starlette uvicorn duckdb fastapi sse_starlette trio uvloop aiohttp".split()  # noqa: SIM905
 )
 
 
-def imports(path: Path) -> list[tuple[str, bool]]:
-    """The modules that a file imports, as absolute names, and whether only for annotations."""
-    package = ("dli_async", *path.relative_to(HOUSE).parent.parts)
-    found: list[tuple[str, bool]] = []
+def module_of(path: Path) -> str:
+    """The name under which a file is imported."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
-    def visit(node: ast.AST, typing_only: bool) -> None:
+
+MODULES = {module_of(path): path for path in FILES}
+
+
+@cache
+def imports(path: Path) -> frozenset[str]:
+    """The modules that a file imports anywhere, be it for annotations, as absolute names."""
+    own = module_of(path).split(".")
+    package = own if path.name == "__init__.py" else own[:-1]
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            found.extend((alias.name, typing_only) for alias in node.names)
+            found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            base = package[: len(package) - node.level + 1] if node.level else ()
+            base = package[: len(package) - node.level + 1] if node.level else []
             module = ".".join([*base, *([node.module] if node.module else [])])
-            names = [module] if node.module else [f"{module}.{alias.name}" for alias in node.names]
-            found.extend((name, typing_only) for name in names)
-        for child in ast.iter_child_nodes(node):
-            guarded = isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
-            visit(child, typing_only or guarded)
-
-    visit(ast.parse(path.read_text(encoding="utf-8")), False)
-    return found
+            names = [f"{module}.{alias.name}" for alias in node.names]
+            found.update(name if name in MODULES else module for name in names)
+    return frozenset(found)
 
 
-def part(module: str) -> str | None:
-    """The part of the house that a module belongs to; None for other packages."""
+def room_of(module: str) -> str | None:
+    """The room of the house that a module lies in; None for other packages."""
     names = module.split(".")
     if names[0] != "dli_async":
         return None
     return names[1] if len(names) > 1 else "__init__"
-
-
-def rank(name: str) -> int:
-    """The place of a part among the layers."""
-    for family in ("_journal", "bulk"):
-        if name.startswith((family, f"_{family}")):
-            name = family
-    assert name in RANK, f"{name} has no layer"
-    return RANK[name]
 
 
 def test_the_public_names_are_those_in_all() -> None:
@@ -146,61 +126,93 @@ def test_errors_are_named_by_the_path_that_users_import() -> None:
             assert f"{value.__module__}.{value.__qualname__}" == f"dli_async.{name}"
 
 
-@pytest.mark.parametrize("path", CORE, ids=lambda path: str(path.relative_to(HOUSE)))
-def test_imports_run_one_way(path: Path) -> None:
-    """A layer knows those below it and never those above, and optional packages not at all."""
-    own = path.relative_to(HOUSE).parts[0].removesuffix(".py")
-    for module, typing_only in imports(path):
-        other = part(module)
-        if own == "__init__" or typing_only or other in (None, own) or (own, other) in DOORS:
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(HOUSE)))
+def test_imports_run_down_only(path: Path) -> None:
+    """A room knows those on the floors below it, and never those beside or above it."""
+    own = room_of(module_of(path))
+    assert own in FLOOR, f"{own} has no floor"
+    for module in imports(path):
+        other = room_of(module)
+        if other not in (None, own):
+            assert FLOOR[str(other)] < FLOOR[own], f"{path.name} imports {module}"
+
+
+def test_no_file_imports_itself_by_way_of_others() -> None:
+    """Files have an order in which each can be understood after those that it imports."""
+    graph = {
+        name: sorted((imports(path) & MODULES.keys()) - {name}) for name, path in MODULES.items()
+    }
+    assert list(TopologicalSorter(graph).static_order())
+
+
+def test_a_folder_and_a_file_can_be_taken_in_at_a_glance() -> None:
+    """Folders hold 16 Python files at most, the top 18 entries, files about 300 lines."""
+    folders = Counter(path.parent for path in FILES)
+    assert {str(folder): count for folder, count in folders.items() if count > 16} == {}
+    top = [path for path in HOUSE.iterdir() if path.name != "__pycache__"]
+    assert len(top) <= 18
+    lengths = {path.name: path.read_text(encoding="utf-8").count("\n") for path in FILES}
+    assert {name: length for name, length in lengths.items() if length > 330} == {}
+
+
+def tracked() -> list[Path]:
+    """The files that git tracks."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("this is no git checkout")
+    run = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True)
+    return [ROOT / name for name in run.stdout.decode().split("\0") if name]
+
+
+TOP = {
+    *("pyproject.toml", "README.md", "README.zh-CN.md", "CHANGELOG.md", "LICENSE"),
+    *("dli_async", "tests", "benchmarks"),
+}
+
+
+def test_only_what_belongs_there_is_tracked() -> None:
+    """No binaries, no large files, and at the top nothing but what the design names."""
+    for path in tracked():
+        if not path.exists():
             continue
-        assert rank(str(other)) <= rank(own), f"{own} imports {module}"
-
-
-def test_the_layers_have_no_circle() -> None:
-    """Within one line of the layers, too, nobody imports each other in a ring."""
-    edges: dict[str, set[str]] = {}
-    for path in CORE:
-        own = path.relative_to(HOUSE).parts[0].removesuffix(".py")
-        found = {str(part(module)) for module, typing_only in imports(path) if not typing_only}
-        edges.setdefault(own, set()).update(found - {own, "None"})
-
-    def reach(name: str, trail: tuple[str, ...]) -> None:
-        assert name not in trail, " -> ".join([*trail, name])
-        for other in edges.get(name, ()):
-            reach(other, (*trail, name))
-
-    for name in edges:
-        reach(name, ())
+        top = path.relative_to(ROOT).parts[0]
+        assert top in TOP or top.startswith("."), f"{top}: unknown at the top"
+        content = path.read_bytes()
+        assert len(content) <= 256_000, f"{path.name} is too large"
+        assert b"\0" not in content, f"{path.name} is binary"
 
 
 def users_of(package: str) -> set[str]:
-    """The parts of the core that import a package."""
+    """The modules of the core that import a package."""
+    core = {name: path for name, path in MODULES.items() if not OUTER & set(name.split("."))}
     return {
-        path.relative_to(HOUSE).parts[0].removesuffix(".py")
-        for path in CORE
-        for module, _ in imports(path)
-        if module.split(".")[0] == package
+        name.removeprefix("dli_async.")
+        for name, path in core.items()
+        if any(module.split(".")[0] == package for module in imports(path))
     }
+
+
+OUTER = {"emulator", "fastapi", "cli"}
 
 
 def test_each_library_has_its_place() -> None:
     """httpx has few doors, so that its successor can take its place; tenacity and aiohttp one."""
-    assert users_of("httpx") <= {"_http", "_transport", "_aiohttp", "_client", "_auth"}
-    assert users_of("tenacity") == {"_policies"}
-    assert users_of("aiohttp") == {"_aiohttp"}
-    assert users_of("httpx_aiohttp") == {"_aiohttp"}
+    rooms = {name.split(".")[0] for name in users_of("httpx")}
+    assert rooms <= {"_http", "_client", "_auth"}
+    assert users_of("tenacity") == {"_values.policies"}
+    assert users_of("aiohttp") == {"_http.aiohttp_pool"}
+    assert users_of("httpx_aiohttp") == {"_http.aiohttp_pool"}
+    assert {name.split(".")[0] for name in users_of("sqlite3")} == {"_journal"}
 
 
 def test_the_emulator_knows_the_wire_and_not_the_client() -> None:
     """It shares signing and values with the client at most, so that it can contradict it."""
     for path in (HOUSE / "emulator").rglob("*.py"):
-        for module, typing_only in imports(path):
-            if part(module) in (None, "emulator") or typing_only:
+        for module in imports(path):
+            if room_of(module) in (None, "emulator"):
                 continue
-            if path.name == "_emulator.py" and module == "dli_async":
-                continue
-            assert module in ("dli_async._auth.signing", "dli_async._models"), path.name
+            is_helper = path.name == "_emulator.py" and module == "dli_async"
+            allowed = module == "dli_async._auth.signing" or room_of(module) == "_values"
+            assert allowed or is_helper, f"{path.name} imports {module}"
 
 
 def modules_after(code: str) -> set[str]:

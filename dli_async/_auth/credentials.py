@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from .._errors import ConfigurationError, DliError
-from .exchange import Steps, read_file
+from .._values.errors import ConfigurationError, DliError
+from .steps import Steps, read_file
 
 __all__ = [
     "EnvironmentKeys",

@@ -20,7 +20,7 @@ from typing import Generic, Self, TypeVar
 
 import httpx
 
-from .._errors import (
+from .._values.errors import (
     ConfigurationError,
     InvalidResponse,
     RateLimited,
@@ -29,9 +29,9 @@ from .._errors import (
     ServerError,
 )
 from . import iam
-from .exchange import Answer, Call, Steps
 from .fresh import Fresh
 from .scope import Scope
+from .steps import Answer, Call, Steps
 
 __all__ = ["Clock", "ForeignAuth", "RenewingAuth", "Request", "ScopedAuth", "Send"]
 

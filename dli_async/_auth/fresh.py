@@ -11,8 +11,8 @@ from typing import Generic, TypeVar
 import anyio
 import anyio.to_thread
 
-from .._errors import AuthenticationError, ConfigurationError
-from .exchange import Answer, Call, Step, Steps
+from .._values.errors import AuthenticationError, ConfigurationError
+from .steps import Answer, Call, Step, Steps
 
 __all__ = ["Fresh"]
 

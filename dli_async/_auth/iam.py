@@ -10,7 +10,7 @@ import json
 import re
 from dataclasses import dataclass, field
 
-from .._errors import (
+from .._values.errors import (
     ApiError,
     AuthenticationError,
     ConfigurationError,
@@ -18,8 +18,8 @@ from .._errors import (
     RateLimited,
     ServerError,
 )
-from .exchange import Answer, Call, Steps, ask, epoch
 from .signing import percent_encode
+from .steps import Answer, Call, Steps, ask, epoch
 
 __all__ = ["Login", "Token", "fetch_token", "find_project", "key_refused", "token_refused"]
 

@@ -8,15 +8,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from .._errors import ConfigurationError, RequestNotSent
+from .._values.errors import ConfigurationError, RequestNotSent
 from . import iam
 from .credentials import EnvironmentKeys, Keys, NoKeys, ProfileKeys, Source, clean, first_keys
-from .exchange import Answer, Steps
 from .flows import Auth, Clock, ForeignAuth, RenewingAuth, Request, ScopedAuth, Send
 from .iam import Login, Token
-from .outgoing import sign_request
 from .regions import region_of
 from .scope import Scope
+from .sign_request import sign_request
+from .steps import Answer, Steps
 from .temporary import EcsMetadata, PodIdentity
 
 __all__ = ["AkSk", "CredentialChain", "IamToken", "StaticToken", "bind"]

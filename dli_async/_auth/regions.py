@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Mapping
 
-from .._errors import ConfigurationError
+from .._values.errors import ConfigurationError
 
 __all__ = ["REGIONS", "dli_endpoint", "iam_endpoint", "region_of"]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .credentials import Keys, NoKeys, clean
-from .exchange import Answer, Call, Step, Steps, ask, epoch, read_file
+from .steps import Answer, Call, Step, Steps, ask, epoch, read_file
 
 __all__ = ["EcsMetadata", "PodIdentity"]
 

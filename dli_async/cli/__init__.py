@@ -6,7 +6,7 @@ import contextlib
 import io
 import sys
 
-from ._extras import need_extra
+from ._shell.extras import need_extra
 
 
 def main() -> None:

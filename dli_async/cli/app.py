@@ -15,9 +15,11 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from . import _local, _many, _service
-from ._failures import Exit, Failure, one_line
-from ._output import Output
+from ._bulk import commands as _many
+from ._demo import commands as _local
+from ._exports import commands as _service
+from ._shell.failures import Exit, Failure, one_line
+from ._shell.output import Output
 
 # typer brings its own click since 0.2x, so the base of usage errors is found through one of them.
 _UsageError: Any = typer.BadParameter.__base__

@@ -22,15 +22,15 @@ Where the documents are silent it has to guess, and nobody should build on a gue
 """
 
 from ._emulator import Emulator as Emulator
-from ._gate import ACCESS_KEY as ACCESS_KEY
-from ._gate import PROJECT_ID as PROJECT_ID
-from ._gate import SECRET_KEY as SECRET_KEY
-from ._gate import TOKEN as TOKEN
-from .engine import DuckEngine as DuckEngine
-from .engine import Engine as Engine
-from .engine import NullEngine as NullEngine
+from ._engine.engine import DuckEngine as DuckEngine
+from ._engine.engine import Engine as Engine
+from ._engine.engine import NullEngine as NullEngine
+from ._engine.obs import ObsStore as ObsStore
+from ._protocol.callers import ACCESS_KEY as ACCESS_KEY
+from ._protocol.callers import PROJECT_ID as PROJECT_ID
+from ._protocol.callers import SECRET_KEY as SECRET_KEY
+from ._protocol.callers import TOKEN as TOKEN
 from .faults import UnknownFault as UnknownFault
-from .obs import ObsStore as ObsStore
 
 __all__ = [
     "ACCESS_KEY",

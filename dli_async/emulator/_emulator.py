@@ -11,25 +11,25 @@ import anyio
 import anyio.to_thread
 import httpx
 
-from ._admin_routes import AdminRoutes
-from ._answers import Refused, dli_error
-from ._calls import Call, Route
-from ._gate import PROJECT_ID, TOKEN, USER, Gate
-from ._iam_routes import IamRoutes, Metadata
-from ._in_process import InProcess
-from ._job_routes import JobRoutes
-from ._metadata_routes import Catalogue, MetadataRoutes
-from ._service import Service
-from ._specs import Spec, peek_names
-from ._storage import Storage
-from .app import App
-from .engine import Engine, Staged, UnsafePath
+from ._engine.engine import Engine, Staged, UnsafePath
+from ._engine.storage import Storage
+from ._fronts.asgi import App
+from ._fronts.in_process import InProcess
+from ._fronts.service import Service
+from ._jobs.job_table import JobTable
+from ._jobs.ledger import Ledger
+from ._protocol.answers import Refused, dli_error
+from ._protocol.callers import PROJECT_ID, TOKEN, USER, Gate
+from ._protocol.calls import Call, Route
+from ._protocol.specs import Spec, peek_names
+from ._routes.admin import AdminRoutes
+from ._routes.iam import IamRoutes, Metadata
+from ._routes.jobs import JobRoutes
+from ._routes.metadata import Catalogue, MetadataRoutes
 from .faults import Faults
-from .jobs import JobTable
-from .ledger import Ledger
 
 if TYPE_CHECKING:
-    from dli_async import DliClient
+    from .. import DliClient
 
 QUEUES = ("default", "queue1", "queue2")
 """The queues there are unless others are given."""
@@ -144,7 +144,7 @@ class Emulator:
 
     def client(self, **options: Any) -> DliClient:
         """A `DliClient` that talks to this emulator in process; options are the client's own."""
-        from dli_async import DliClient, StaticToken
+        from .. import DliClient, StaticToken
 
         defaults: dict[str, Any] = {
             "endpoint": self.endpoint,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ._answers import DLI_CODES
+from ._protocol.answers import DLI_CODES
 
 ROUTES = (
     *("export-table", "status", "list-jobs", "detail", "progress", "cancel", "databases"),

@@ -61,8 +61,8 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
-from ._calls import Call
 from ._fault_words import STATES, UnknownFault, Word, read_fault
+from ._protocol.calls import Call
 
 __all__ = ["Fault", "Faults", "UnknownFault"]
 

@@ -24,7 +24,7 @@ import uvicorn
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from ._emulator import Emulator
-from .ledger import Ledger
+from ._jobs.ledger import Ledger
 
 __all__ = ["run_server", "running", "serve"]
 

@@ -15,7 +15,14 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from .. import _errors as errors
+from .._export.errors import (
+    JobCancelled,
+    JobError,
+    JobFailed,
+    JobTimeout,
+    SubmitInDoubt,
+)
+from .._values import errors as errors
 from .policy import PolicyViolation
 
 _log = logging.getLogger("dli_async.fastapi")
@@ -49,11 +56,11 @@ STATUS_OF: dict[type[errors.DliError], HTTPStatus] = {
     errors.RequestNotSent: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.ResponseLost: HTTPStatus.GATEWAY_TIMEOUT,
     errors.RequestError: HTTPStatus.BAD_GATEWAY,
-    errors.SubmitInDoubt: HTTPStatus.GATEWAY_TIMEOUT,
-    errors.JobTimeout: HTTPStatus.GATEWAY_TIMEOUT,
-    errors.JobFailed: HTTPStatus.CONFLICT,
-    errors.JobCancelled: HTTPStatus.CONFLICT,
-    errors.JobError: HTTPStatus.CONFLICT,
+    SubmitInDoubt: HTTPStatus.GATEWAY_TIMEOUT,
+    JobTimeout: HTTPStatus.GATEWAY_TIMEOUT,
+    JobFailed: HTTPStatus.CONFLICT,
+    JobCancelled: HTTPStatus.CONFLICT,
+    JobError: HTTPStatus.CONFLICT,
     errors.JournalError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.ClientClosed: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.ConfigurationError: HTTPStatus.INTERNAL_SERVER_ERROR,

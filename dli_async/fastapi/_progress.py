@@ -8,9 +8,9 @@ from contextlib import suppress
 import anyio
 
 from .._client import DliClient
-from .._errors import DliError
-from .._journal_entries import ExportState, JournalEntry
-from .._models import JobStatus
+from .._journal.entries import ExportState, JournalEntry
+from .._values.enums import JobStatus
+from .._values.errors import DliError
 from ._store import WebJournal
 from .events import Feed, progress_item
 

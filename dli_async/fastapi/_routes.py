@@ -9,8 +9,8 @@ from pydantic import Field
 from pydantic.json_schema import SkipJsonSchema
 from sse_starlette import EventSourceResponse
 
-from .._journal_entries import ExportState
-from .._models import TableExport
+from .._journal.entries import ExportState
+from .._values.spec import TableExport
 from ._problems import ProblemRoute, responses
 from ._service import CallersExports
 from ._store import Filters

@@ -15,21 +15,14 @@ from itertools import chain, repeat
 import anyio
 from anyio.abc import TaskGroup
 
-from .._bulk_records import JournalRecord, submit_slots
 from .._client import DliClient
-from .._errors import (
-    ClientClosed,
-    DliError,
-    JobCancelled,
-    JobFailed,
-    JournalError,
-    NotFound,
-    SubmitInDoubt,
-)
-from .._job import ExportJob
-from .._journal_entries import JournalEntry
-from .._models import StatusReport
-from .._policies import is_transient, never_carried_out
+from .._export.errors import JobCancelled, JobFailed, SubmitInDoubt
+from .._export.job import ExportJob
+from .._journal.entries import JournalEntry
+from .._journal.records import JournalRecord, submit_slots
+from .._values.errors import ClientClosed, DliError, JournalError, NotFound
+from .._values.policies import is_transient, never_carried_out
+from .._values.reports import StatusReport
 from ._store import UNENDED, WebJournal
 
 _log = logging.getLogger("dli_async.fastapi")

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 import anyio
 
 from .._client import DliClient
-from .._errors import JobCancelled, JobFailed
-from .._job import ExportJob
-from .._journal_entries import ExportState, JournalEntry
-from .._models import CancelOutcome, TableExport
+from .._export.errors import JobCancelled, JobFailed
+from .._export.job import ExportJob
+from .._journal.entries import ExportState, JournalEntry
+from .._values.results import CancelOutcome
+from .._values.spec import TableExport
 from ._problems import UnknownExport
 from ._progress import Progress
 from ._runner import Runner

@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from .. import _journal_changes as changes
-from .._errors import JournalError
-from .._journal import Journal
-from .._journal_entries import ENDS, ExportState, JournalEntry, JournalEvent
-from .._models import StatusReport, TableExport
+from .._journal.entries import ENDS, ExportState, JournalEntry, JournalEvent
+from .._journal.journal import Journal
+from .._journal.sqlite import changes as changes
+from .._values.errors import JournalError
+from .._values.reports import StatusReport
+from .._values.spec import TableExport
 from ._problems import FolderInUse
 from .policy import PolicyViolation
 

@@ -7,8 +7,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from .._journal_entries import ExportState, JournalEntry
-from .._models import CancelOutcome, TableExport
+from .._journal.entries import ExportState, JournalEntry
+from .._values.results import CancelOutcome
+from .._values.spec import TableExport
 
 SPEC_EXAMPLE: dict[str, Any] = {
     "database_name": "sales",

@@ -17,8 +17,8 @@ from itertools import islice
 import anyio
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
-from .._errors import JournalError
-from .._journal_entries import JournalEntry
+from .._journal.entries import JournalEntry
+from .._values.errors import JournalError
 from ._store import Change, WebJournal
 from ._views import ExportEvent
 

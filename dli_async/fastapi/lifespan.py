@@ -18,7 +18,7 @@ from fastapi import Depends, FastAPI
 from fastapi.requests import HTTPConnection
 
 from .._client import DliClient
-from .._errors import ConfigurationError
+from .._values.errors import ConfigurationError
 
 # What users have is a function with `@asynccontextmanager`, with or without state.
 OwnLifespan = Callable[[Any], AbstractAsyncContextManager[Any]]

@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from typing import Self
 from urllib.parse import unquote
 
-from .._errors import ConfigurationError, DliError
-from .._models import TableExport
-from .._paths import normalise_path
+from .._values.errors import ConfigurationError, DliError
+from .._values.paths import normalise_path
+from .._values.spec import TableExport
 
 _ANY = "*"
 _DEFAULT_QUEUE = "default"

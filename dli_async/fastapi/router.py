@@ -17,7 +17,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.exceptions import HTTPException
 from fastapi.params import Depends as DependsParam
 
-from .._errors import ConfigurationError
+from .._values.errors import ConfigurationError
 from . import _routes
 from ._service import CallersExports, ExportService, Settings
 from .lifespan import find_client

@@ -20,10 +20,10 @@ from dli_async._auth import (
     Scope,
 )
 from dli_async._auth.credentials import Source, mask
-from dli_async._auth.exchange import Answer, ReadFile, Step, epoch
 from dli_async._auth.iam import token_refused
+from dli_async._auth.steps import Answer, ReadFile, Step, epoch
 from dli_async._auth.temporary import parse_keys
-from dli_async._errors import ConfigurationError, RequestNotSent
+from dli_async._values.errors import ConfigurationError, RequestNotSent
 
 from .conftest import DLI, IAM, JOBS, PROJECT, Clock, Cloud, stamp
 

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dli_async._auth import AkSk, IamToken, Scope, ScopedAuth, StaticToken, bind, signing
-from dli_async._errors import (
+from dli_async._values.errors import (
     AuthenticationError,
     ConfigurationError,
     DliError,

@@ -9,9 +9,9 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from dli_async._auth.exchange import Answer, Call, Steps, ask
 from dli_async._auth.fresh import Fresh
-from dli_async._errors import AuthenticationError, ConfigurationError
+from dli_async._auth.steps import Answer, Call, Steps, ask
+from dli_async._values.errors import AuthenticationError, ConfigurationError
 
 from .conftest import Clock
 

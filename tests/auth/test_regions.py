@@ -6,9 +6,9 @@ import pytest
 from huaweicloudsdkcore.auth import endpoint as vendor_iam
 from huaweicloudsdkdli.v1.region.dli_region import DliRegion
 
-from dli_async import _errors
 from dli_async._auth.regions import REGIONS, dli_endpoint, iam_endpoint, region_of
 from dli_async._auth.scope import Scope
+from dli_async._values import errors as _errors
 
 
 def test_dli_endpoints_are_those_of_the_vendor() -> None:

@@ -21,12 +21,13 @@ from rich.console import Console
 
 from dli_async import ExportResult, JobCancelled, JobRow, JobStatus, SubmitInDoubt
 from dli_async.bulk import ExportEnded, ExportOutcome, ExportStatusChanged, ExportSubmitted
-from dli_async.cli import _bulk_progress, _bulk_summary
-from dli_async.cli._bulk_progress import Tally, open_board, size_text, span_text
-from dli_async.cli._output import Output
-from dli_async.cli._plan import Plan
+from dli_async.cli._bulk import progress as _bulk_progress
+from dli_async.cli._bulk import summary as _bulk_summary
+from dli_async.cli._bulk.plan import Plan
+from dli_async.cli._bulk.progress import Tally, open_board, size_text, span_text
+from dli_async.cli._shell.output import Output
 from dli_async.emulator import Emulator
-from tests.journal_support import report, spec
+from tests.journal.support import report, spec
 
 from .conftest import COMMAND, Cli, Server, error_line, serving
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from dli_async import DliClient, TableExport
-from dli_async.cli import demo as demo_module
-from dli_async.cli._verify import BadExport, Found, read_back
+from dli_async.cli._demo import demo as demo_module
+from dli_async.cli._demo.verify import BadExport, Found, read_back
 
 from .conftest import Cli, error_line
 
@@ -61,7 +61,7 @@ def test_demo_can_run_twice_and_tells_what_failed(
     they should be, the exit code is 1 and the summary and one line say which."""
     monkeypatch.chdir(tmp_path)
     stamp = "obs://demo/20260101-000000"
-    monkeypatch.setattr("dli_async.cli.demo.time.strftime", lambda _: stamp)
+    monkeypatch.setattr("dli_async.cli._demo.demo.time.strftime", lambda _: stamp)
     (tmp_path / "obs/demo/20260101-000000").mkdir(parents=True)
 
     def read(folder: Path, spec: TableExport, columns: Sequence[str]) -> Found:

@@ -14,7 +14,7 @@ import typer.main
 from typer.core import TyperGroup
 
 from dli_async.cli import main
-from dli_async.cli._output import Output, cell, fields_text
+from dli_async.cli._shell.output import Output, cell, fields_text
 from dli_async.cli.app import app
 
 from .conftest import Cli, Server, error_line

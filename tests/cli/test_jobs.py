@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from dli_async import JobRow, JobStatus, RequestNotSent, SubmitInDoubt, TableExport
-from dli_async.cli import _jobs
-from dli_async.cli._failures import Failure
+from dli_async.cli._exports import jobs as _jobs
+from dli_async.cli._shell.failures import Failure
 
 from .conftest import Cli, Server, error_line
 

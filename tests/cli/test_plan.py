@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from dli_async import ConfigurationError
-from dli_async._journal_entries import ExportState, JournalEntry
-from dli_async.cli._plan import check_template, make_plan
-from dli_async.cli._plan_file import Row, read_rows
+from dli_async._journal.entries import ExportState, JournalEntry
+from dli_async.cli._bulk.plan import check_template, make_plan
+from dli_async.cli._bulk.plan_file import Row, read_rows
 
 TEMPLATE = "obs://bucket/{date}/{database}/{table}"
 TO = {"data_path": TEMPLATE}

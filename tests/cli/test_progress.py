@@ -7,8 +7,8 @@ import io
 from rich.console import Console
 
 from dli_async import JobProgress, StatusReport
-from dli_async.cli._output import Output
-from dli_async.cli.progress import following, open_board
+from dli_async.cli._shell.output import Output
+from dli_async.cli._shell.progress import following, open_board
 
 
 def _console(terminal: bool) -> tuple[Console, io.StringIO]:

@@ -10,8 +10,8 @@ from typing import Any
 import anyio
 import pytest
 
-from dli_async._journal import Journal
-from tests.journal_support import report, spec, spoil
+from dli_async._journal.journal import Journal
+from tests.journal.support import report, spec, spoil
 
 from .conftest import Cli, error_line
 

@@ -18,8 +18,8 @@ from typing import Any
 import httpx
 import pytest
 
-from dli_async.cli._output import Output
-from dli_async.cli._serve import _announce, _is_loopback
+from dli_async.cli._demo.serve import _announce, _is_loopback
+from dli_async.cli._shell.output import Output
 
 from .conftest import COMMAND, Cli, Server
 
@@ -160,7 +160,7 @@ def test_an_interrupt_that_comes_as_an_exception_is_one_line(
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("dli_async.cli._run.anyio.run", interrupt)
+    monkeypatch.setattr("dli_async.cli._shell.run.anyio.run", interrupt)
     result = Cli(quick)("wait", "some-job")
     assert (result.exit_code, result.stderr) == (130, "dli-async: error: interrupted\n")
 
@@ -182,7 +182,7 @@ def test_a_signal_stops_an_emulator_in_this_process(
         _announce(output, url, "0.0.0.0", obs_dir)
         announced.append(url)
 
-    monkeypatch.setattr("dli_async.cli._serve._announce", announce)
+    monkeypatch.setattr("dli_async.cli._demo.serve._announce", announce)
     with _interrupt_when(lambda: announced):
         result = Cli()("emulator", "--port", "0", "--obs-dir", str(tmp_path))
     assert result.exit_code == 0, result.output

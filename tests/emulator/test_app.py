@@ -14,8 +14,8 @@ from trio.testing import MockClock
 
 from dli_async import TableExport
 from dli_async.emulator import PROJECT_ID, Emulator, NullEngine
-from dli_async.emulator.engine import Staged, Table
-from dli_async.emulator.obs import ObsStore, UnsafePath
+from dli_async.emulator._engine.engine import Staged, Table
+from dli_async.emulator._engine.obs import ObsStore, UnsafePath
 
 from .conftest import MIDDAY, Caller, Clock, connect, export
 

@@ -14,7 +14,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from dli_async.emulator.engine import (
+from dli_async.emulator._engine.engine import (
     AlreadyExists,
     Column,
     DuckEngine,
@@ -25,7 +25,7 @@ from dli_async.emulator.engine import (
     UnsafePath,
     UnsupportedColumn,
 )
-from dli_async.emulator.obs import ObsStore
+from dli_async.emulator._engine.obs import ObsStore
 
 VECTORS = Path(__file__).parent.parent / "vectors" / "spark"
 

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from dli_async.emulator._job import CANCELLED, FAILED, FINISHED, LAUNCHING, RUNNING, Fate
-from dli_async.emulator._specs import Spec
-from dli_async.emulator.engine import Exported, Staged
-from dli_async.emulator.jobs import JobTable
+from dli_async.emulator._engine.engine import Exported, Staged
+from dli_async.emulator._jobs.job import CANCELLED, FAILED, FINISHED, LAUNCHING, RUNNING, Fate
+from dli_async.emulator._jobs.job_table import JobTable
+from dli_async.emulator._protocol.specs import Spec
 
 DONE = Exported(3, 30, (), 300)
 STAGED = Staged(DONE)

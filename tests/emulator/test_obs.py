@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dli_async.emulator.obs import AlreadyExists, ObsStore, UnsafePath
+from dli_async.emulator._engine.obs import AlreadyExists, ObsStore, UnsafePath
 
 
 @pytest.fixture

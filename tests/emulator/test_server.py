@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from dli_async.emulator import PROJECT_ID, TOKEN, Emulator, NullEngine
-from dli_async.emulator.engine import Exported, Staged
+from dli_async.emulator._engine.engine import Exported, Staged
 from dli_async.emulator.server import run_server, running, serve
 
 from .conftest import TABLES, export

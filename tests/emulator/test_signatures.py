@@ -16,8 +16,8 @@ from huaweicloudsdkcore.sdk_request import SdkRequest
 from huaweicloudsdkcore.signer.signer import DerivationAKSKSigner, Signer
 
 from dli_async.emulator import ACCESS_KEY, PROJECT_ID, SECRET_KEY, Emulator
-from dli_async.emulator._calls import Call
-from dli_async.emulator.signatures import Claim, canonical_request, expected_signature
+from dli_async.emulator._protocol.calls import Call
+from dli_async.emulator._protocol.signatures import Claim, canonical_request, expected_signature
 
 from .conftest import Caller, Clock, connect
 

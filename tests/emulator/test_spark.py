@@ -16,7 +16,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dli_async.emulator import _parts, _spark, _text
+from dli_async.emulator._engine import parts as _parts
+from dli_async.emulator._engine import spark as _spark
+from dli_async.emulator._engine import spark_text as _text
 
 VECTORS = Path(__file__).parent.parent / "vectors" / "spark"
 

@@ -32,7 +32,7 @@ from dli_async.emulator import Emulator
 from dli_async.fastapi._runner import Runner, _may_pass
 from dli_async.fastapi._store import WebJournal
 from tests.conftest import REAL
-from tests.journal_support import until_lease_ends
+from tests.journal.support import until_lease_ends
 
 from .conftest import ENDLESS, POLLING, Serve, fast_client, is_over, spec
 

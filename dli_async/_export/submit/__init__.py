@@ -1,0 +1,1 @@
+"""Submitted exactly once: post, and when in doubt look before posting again."""

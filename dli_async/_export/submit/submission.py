@@ -1,0 +1,283 @@
+"""Submit exactly once: post, and when in doubt look before posting again.
+
+A look lists EXPORT jobs that started since the attempt by the server's clock, compares database
+and table, then asks each candidate's detail for its folder. It never takes a job that another
+export owns. Lists lag, so looks go on through a grace window before another POST.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Protocol, cast
+
+import anyio
+
+from ..._http.api import Api
+from ..._values.errors import (
+    AlreadyExists,
+    DliError,
+    NotFound,
+    PermissionDenied,
+)
+from ..._values.events import AdoptionEvent, Emitter, LookEvent, SubmitEvent
+from ..._values.paths import same_path
+from ..._values.policies import RetryPolicy, SubmitPolicy, is_transient, never_carried_out
+from ..._values.reports import ExportAccepted, JobRow
+from ..._values.spec import TableExport
+from ..errors import SubmitInDoubt
+from .admission import Place
+from .registry import Registry
+from .search import PostTime
+from .verdict import Verdict, judge
+
+_log = logging.getLogger("dli_async.submit")
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a look found: jobs of this export, and jobs of its table whose folder is not told."""
+
+    ours: list[JobRow] = field(default_factory=list)
+    unclear: list[JobRow] = field(default_factory=list)
+
+
+class SubmitRecord(Protocol):
+    """Keeps record of a submit outside this process, so that another one can go on from there."""
+
+    async def before_post(self) -> None:
+        """Awaited right before each POST; what it raises keeps the POST from leaving."""
+
+    async def accepted(self, job_id: str) -> None:
+        """Awaited when the job is known, before whoever submits hears of it."""
+
+
+class Submission:
+    """The submit of one export, by however many callers and however often they are cancelled.
+
+    Attributes:
+        job_id: the accepted or adopted job, or None.
+        doubt: the POST whose fate is unknown, or None.
+        trouble: what kept the last POST from being carried out, or None.
+        awaiters: how many tasks await the export now.
+        abandoned: whether the last of them left before its end.
+    """
+
+    def __init__(
+        self,
+        api: Callable[[], Api],
+        spec: TableExport | None,
+        *,
+        policy: SubmitPolicy,
+        retry: RetryPolicy,
+        registry: Registry[Submission],
+        emit: Emitter,
+        record: SubmitRecord | None = None,
+    ) -> None:
+        # A job attached by its id has none, and never submits.
+        self.spec = cast(TableExport, spec)
+        self.job_id: str | None = None
+        self.doubt: PostTime | None = None
+        self.trouble: DliError | None = None
+        self._api = api
+        self._policy = policy
+        self._retry = retry
+        self._registry = registry
+        self._emit = emit
+        self.awaiters = 0
+        self.abandoned = False
+        self._record = record
+        self._in_flight: anyio.Event | None = None
+        self._attempt: PostTime | None = None
+        self._outcome: ExportAccepted | DliError | None = None
+        self._first_doubt: PostTime | None = None
+        self._doubts = 0
+        self._landed = False
+
+    def resume(self, job_id: str | None, doubted_at: float | None) -> None:
+        """Takes over what a token or a journal says of an earlier process's submit.
+
+        Args:
+            doubted_at: when the POST of unknown fate left, in seconds since 1970.
+        """
+        if self.job_id is not None:
+            return
+        if job_id is not None:
+            self._take(job_id)
+        elif doubted_at is not None and self.doubt is None and self._in_flight is None:
+            self.doubt = self._first_doubt = PostTime.from_wall(doubted_at)
+            self._doubts = max(1, self._doubts)
+
+    async def run(self, on_settled: Callable[[], None]) -> str:
+        """Sees to it that the export is submitted once, and returns its job id.
+
+        Args:
+            on_settled: called when a POST has ended, even if the caller has left meanwhile.
+
+        Raises:
+            SubmitInDoubt: looking did not settle a lost answer.
+            DliError: the service refused the export, or nothing could be sent.
+        """
+        async with self._registry.lock(self.spec):
+            await self._registry.wait_in_flight(self.spec)
+            while self.job_id is None:
+                if self.doubt is not None:
+                    await self._settle(self.doubt)
+                else:
+                    await self._post(on_settled)
+            if self._record is not None:
+                await self._record.accepted(self.job_id)
+        return self.job_id
+
+    @property
+    def doubted_at(self) -> float | None:
+        """When the POST of unknown fate left, in seconds since 1970; None if there is none.
+
+        A POST that is under way counts: nobody knows its fate yet.
+        """
+        if self.job_id is not None:
+            return None
+        in_flight = (self._first_doubt or self._attempt) if self._in_flight else None
+        open_attempt = self.doubt or in_flight
+        return open_attempt.wall if open_attempt else None
+
+    async def wait_in_flight(self) -> None:
+        """Waits for the end of a POST that has left, if there is one."""
+        if self._in_flight is not None:
+            await self._in_flight.wait()
+
+    async def _post(self, on_settled: Callable[[], None]) -> None:
+        settle = partial(self._settled, on_settled)
+
+        async def once() -> None:
+            self._outcome = None
+            if self._record is not None:
+                await self._record.before_post()
+            place = await self._registry.admission.enter()
+            try:
+                await self._api().export_table(self.spec, partial(self._leaves, place), settle)
+                outcome: object = self._outcome
+                if isinstance(outcome, DliError) and self.doubt is None:
+                    raise outcome
+            except DliError as error:
+                self.trouble = error
+                raise
+            finally:
+                place.leave()
+
+        await self._retry.run(once, never_carried_out)
+
+    def _leaves(self, place: Place) -> None:
+        place.leave()
+        self._in_flight = anyio.Event()
+        self._registry.note_in_flight(self.spec, self._in_flight)
+        self._attempt = PostTime.now()
+
+    def _settled(self, on_settled: Callable[[], None], outcome: ExportAccepted | DliError) -> None:
+        self._outcome = outcome
+        verdict = judge(outcome, doubted_before=self._doubts > 0)
+        if isinstance(outcome, ExportAccepted):
+            self._take(outcome.job_id)
+            _log.info("%s: submitted as job %s", self.spec, self.job_id)
+            self._emit(SubmitEvent(spec=self.spec, job_id=outcome.job_id))
+        elif verdict is Verdict.DOUBT:
+            # A second lost answer is looked for from the first on: both POSTs may have landed.
+            self._first_doubt = self._first_doubt or self._attempt
+            self.doubt = self._first_doubt
+            self._doubts += 1
+            self._landed |= isinstance(outcome, AlreadyExists)
+            _log.warning("%s: the answer to its submit was lost (%s)", self.spec, outcome)
+        if self._in_flight is not None:
+            self._in_flight.set()
+            self._in_flight = None
+        on_settled()
+
+    def _take(self, job_id: str) -> None:
+        self.job_id = job_id
+        self.doubt = None
+        self._registry.own(job_id, self)
+
+    async def _settle(self, doubt: PostTime) -> None:
+        """Looks until the job is found or the grace window is over; then a POST is due again."""
+        trouble: DliError | None = None
+        found = Found()
+        for delay in (0.0, *self._policy.looks(self._grace(doubt))):
+            await anyio.sleep(delay)
+            try:
+                found = await self._look(doubt)
+                trouble = None
+            except DliError as error:
+                trouble = error
+                if not is_transient(error):
+                    break
+                continue
+            if self._adopted(found.ours):
+                return
+        if trouble is not None:
+            raise self._in_doubt(f"looking for its job failed ({trouble})", ()) from trouble
+        if found.unclear:
+            raise self._in_doubt("the folder of some jobs could not be told", found.unclear)
+        if self._landed or self._doubts >= self._policy.attempts:
+            raise self._in_doubt("no job of it was found", found=())
+        self.doubt = None
+
+    def _grace(self, doubt: PostTime) -> float:
+        """How long to go on looking; what an earlier process left long ago has had its time."""
+        if self._attempt is not None:
+            return self._policy.grace
+        latest = self._api().http.request_timeout + self._policy.grace
+        return max(0.0, latest - doubt.elapsed())
+
+    def _adopted(self, found: Sequence[JobRow]) -> bool:
+        live = [row for row in found if not row.is_terminal]
+        match found, live:
+            case ([row], _) | (_, [row]):
+                self._take(row.job_id)
+                _log.info("%s: adopted job %s, which its lost submit made", self.spec, row.job_id)
+                self._emit(AdoptionEvent(spec=self.spec, job_id=row.job_id))
+                return True
+            case ([], _):
+                return False
+        raise self._in_doubt(f"{len(found)} jobs could be it", found=found)
+
+    def _in_doubt(self, why: str, found: Sequence[JobRow]) -> SubmitInDoubt:
+        return SubmitInDoubt(
+            f"{self.spec}: the answer to its submit was lost, and {why}; "
+            "it may or may not have been accepted",
+            spec=self.spec,
+            found=found,
+        )
+
+    async def _look(self, doubt: PostTime) -> Found:
+        """The jobs that this export may have become."""
+        found = Found()
+        for row in await self._registry.search.rows_since(self._api(), doubt):
+            if self._may_be_ours(row):
+                await self._sort(row, found)
+        ids = tuple(row.job_id for row in found.ours)
+        _log.debug("%s: a look found %s", self.spec, ids)
+        self._emit(LookEvent(spec=self.spec, found=ids))
+        return found
+
+    def _may_be_ours(self, row: JobRow) -> bool:
+        return (
+            not self._registry.owns(row.job_id)
+            and _same_name(row.database_name, self.spec.database_name)
+            and _same_name(row.table_name, self.spec.table_name)
+        )
+
+    async def _sort(self, row: JobRow, found: Found) -> None:
+        try:
+            path = await self._registry.search.path_of(self._api(), row.job_id)
+        except (NotFound, PermissionDenied):
+            path = None
+        if path is None:
+            found.unclear.append(row)
+        elif same_path(path, self.spec.data_path):
+            found.ours.append(row)
+
+
+def _same_name(said: str | None, wanted: str) -> bool:
+    return said is None or said.casefold() == wanted.casefold()

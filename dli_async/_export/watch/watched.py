@@ -1,0 +1,180 @@
+"""What is known of the jobs that are waited for, and how soon to look again. No I/O."""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+from ..._values.enums import JobStatus
+from ..._values.reports import StatusReport
+
+# A look costs as much as so many seconds of not knowing that a job ended.
+_COST = 2.0
+_SHORTEST, _LONGEST = 1.0, 30.0
+# A service that asks for more patience than this is asked again all the same.
+_LONGEST_ASKED = 300.0
+_YOUNG, _SHARE_OF_AGE = 2.0, 0.05
+# Running time assumed before anything was observed, in seconds.
+_PRIOR = 30.0
+# Ends after which older observations count half.
+_MEMORY = 500
+# Beyond so many jobs nobody is woken to hear that a job is launching, and no report of it is kept.
+_CROWD = 200
+# A job that was just accepted is not asked for alone before the lists had this long to show it.
+_LIST_LAG = 2.0
+
+
+def start_ms(report: StatusReport) -> int | None:
+    """Start of a job in milliseconds, as lists take it."""
+    return int(report.start_time.timestamp() * 1000) if report.start_time else None
+
+
+class Entry:
+    """One job that is waited for.
+
+    `start` is in milliseconds by the service's clock, None while unknown; all other times are
+    seconds of the event loop's clock. `look` numbers the look that showed the job last; `due` is
+    when it may be asked for alone; `asked` counts how often it was.
+    """
+
+    __slots__ = (
+        *("asked", "due", "error", "failing_since", "job_id", "joined", "look", "report"),
+        *("seen_at", "start", "waiters"),
+    )
+
+    def __init__(self, job_id: str, now: float, *, fresh: bool) -> None:
+        self.job_id = job_id
+        self.joined = self.seen_at = now
+        self.due = now + _LIST_LAG if fresh else now
+        self.start: int | None = None
+        self.report: StatusReport | None = None
+        self.error: Exception | None = None
+        self.failing_since: float | None = None
+        self.look = 0
+        self.asked = 0
+        self.waiters: list[Any] = []
+
+    def postpone(self, now: float, retry_after: float | None = None) -> None:
+        """Lets some time pass before the job is asked for alone again."""
+        wait = min(max(_SHARE_OF_AGE * (now - self.joined), _YOUNG), _LONGEST)
+        self.due = now + max(wait, min(retry_after or 0.0, _LONGEST_ASKED))
+
+
+class Tally:
+    """All jobs that are waited for.
+
+    Nothing here takes time for each waiting job, only for each job that is seen.
+
+    Args:
+        news: called with each entry whose report changed, or whose wait ended by an error.
+
+    Attributes:
+        entries: by job id, the least recently seen first.
+        running: those that may end at any moment: seen, and neither launching nor ended.
+        unplaced: those of unknown age that no look has shown yet.
+        started: how many were seen to have left LAUNCHING.
+        look: number of the look that is under way.
+    """
+
+    def __init__(self, news: Callable[[Entry], None]) -> None:
+        self._news = news
+        self.entries: OrderedDict[str, Entry] = OrderedDict()
+        self.running: dict[str, Entry] = {}
+        self.unplaced: dict[str, Entry] = {}
+        self.started = 0
+        self.look = 0
+        self._finished = 0.0
+        self._running_time = 0.0
+        self._counted_at = 0.0
+        self._newest_join = 0.0
+
+    def join(self, job_id: str, now: float, *, fresh: bool) -> Entry:
+        """The entry of a job, made if need be; `fresh` means that it was just accepted."""
+        self._newest_join = now
+        entry = self.entries.get(job_id)
+        if entry is None:
+            entry = self.entries[job_id] = Entry(job_id, now, fresh=fresh)
+            if not fresh:
+                self.unplaced[job_id] = entry
+        return entry
+
+    def drop(self, entry: Entry) -> None:
+        """Forgets a job: it ended, or nobody waits for it any more."""
+        if self.entries.get(entry.job_id) is entry:
+            del self.entries[entry.job_id]
+            self.running.pop(entry.job_id, None)
+            self.unplaced.pop(entry.job_id, None)
+
+    def fail(self, entry: Entry, error: Exception) -> None:
+        """Ends the waits for one job by an error."""
+        self.drop(entry)
+        entry.error = error
+        self._news(entry)
+
+    def see(self, report: StatusReport, now: float) -> bool:
+        """Takes in one row of a list; False if nobody waits for that job."""
+        entry = self.entries.get(report.job_id)
+        if entry is None:
+            return False
+        self._note(entry, report, now, is_news=self._is_news(entry, report))
+        return True
+
+    def _is_news(self, entry: Entry, report: StatusReport) -> bool:
+        # A list that lags behind may show so a job that runs.
+        is_old = entry.job_id in self.running or len(self.entries) > _CROWD
+        if report.status is JobStatus.LAUNCHING and is_old:
+            return False
+        return entry.report is None or entry.report.raw_status != report.raw_status
+
+    def hear(self, entry: Entry, report: StatusReport, now: float) -> None:
+        """Takes in the answer to a question for one job."""
+        entry.asked += 1
+        entry.postpone(now, report.retry_after)
+        if self.entries.get(entry.job_id) is entry:
+            self._note(entry, report, now, is_news=True)
+
+    def _note(self, entry: Entry, report: StatusReport, now: float, *, is_news: bool) -> None:
+        entry.look = self.look
+        entry.seen_at = now
+        entry.failing_since = None
+        self.entries.move_to_end(entry.job_id)
+        self.unplaced.pop(entry.job_id, None)
+        if entry.start is None:
+            entry.start = start_ms(report)
+        if not is_news:
+            return
+        entry.report = report
+        if report.status is not JobStatus.LAUNCHING and entry.job_id not in self.running:
+            self.started += 1
+            self.running[entry.job_id] = entry
+        if report.is_terminal:
+            self._finished += 1
+            self.drop(entry)
+        self._news(entry)
+
+    def is_missing(self, entry: Entry) -> bool:
+        """Whether a job is still waited for and this look has not shown it."""
+        return entry.look != self.look and self.entries.get(entry.job_id) is entry
+
+    def begin_look(self, now: float) -> None:
+        """Counts the running time since the last look."""
+        self.look += 1
+        self._running_time += len(self.running) * (now - self._counted_at)
+        self._counted_at = now
+        if self._finished > _MEMORY:
+            self._finished /= 2
+            self._running_time /= 2
+
+    def pause(self, now: float, cost: int) -> float:
+        """Seconds between two looks of `cost` requests that balance requests against not knowing.
+
+        The rate at which jobs end is estimated from what was observed so far. A young job is not
+        kept waiting for longer than a share of its age.
+        """
+        rate = len(self.running) * (self._finished + 1) / (self._running_time + _PRIOR)
+        cost = max(cost, 2)
+        best = math.sqrt(_COST * cost / rate) if rate else _LONGEST
+        limit = max(_YOUNG * cost / 2, _SHARE_OF_AGE * (now - self._newest_join))
+        return min(max(best, _SHORTEST), _LONGEST, limit)

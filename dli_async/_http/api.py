@@ -1,0 +1,255 @@
+"""Which DLI endpoints exist: path and model in, model out."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import count
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+from pydantic import BaseModel, ValidationError
+
+from .._values.catalog import DatabaseRow, QueueRow, TableDescription, TableRow
+from .._values.errors import ConfigurationError, DliError, InvalidResponse
+from .._values.reports import ExportAccepted, JobDetail, JobProgress, JobRow, StatusReport
+from .._values.spec import TableExport
+from .answers import Answer
+from .exchange import Call, Http
+
+PAGE_SIZE = 100
+
+Model = TypeVar("Model", bound=BaseModel)
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True, slots=True)
+class JobPage:
+    """One page of the job list; `job_count` counts all pages, `date` is the server's clock."""
+
+    rows: tuple[JobRow, ...]
+    job_count: int
+    date: datetime | None
+
+
+class Api:
+    """The endpoints of one project.
+
+    Args:
+        http: carries the exchanges.
+        project_id: tells the project, finding it out at the first call.
+    """
+
+    def __init__(self, http: Http, project_id: Callable[[], Awaitable[str]]) -> None:
+        self.http = http
+        self.project_id = project_id
+
+    async def export_table(
+        self,
+        spec: TableExport,
+        leave: Callable[[], None],
+        settle: Callable[[ExportAccepted | DliError], None],
+    ) -> None:
+        """Posts an export once (dli_02_0020).
+
+        `leave` is called when the request is about to leave, and then `settle`, exactly once, with
+        what came of it.
+        """
+        path = await self.http.unsent(self._path(spec.route))
+
+        def read(outcome: Answer | DliError) -> None:
+            settle(outcome if isinstance(outcome, DliError) else _accepted(outcome))
+
+        await self.http.post(Call("POST", path, body=spec.body()), leave, read)
+
+    async def status(
+        self,
+        job_id: str,
+        *,
+        path: str = "/v1.0/{project_id}/jobs/{job_id}/status",
+        repeat: bool = True,
+    ) -> StatusReport:
+        """One look at a job (dli_02_0021)."""
+        call = Call("GET", await self._path(path, job_id=job_id))
+        answer = await self.http.request(call, repeat=repeat)
+        return _parse(StatusReport, answer, {"job_id": job_id}, {"retry_after": answer.retry_after})
+
+    async def cancel_job(self, job_id: str) -> None:
+        """Asks the service to cancel a job (dli_02_0104); the end must be looked for."""
+        path = await self._path("/v1.0/{project_id}/jobs/{job_id}", job_id=job_id)
+        await self.http.request(Call("DELETE", path))
+
+    async def job_detail(self, job_id: str) -> JobDetail:
+        """What a job was asked to do (dli_02_0022)."""
+        path = await self._path("/v1.0/{project_id}/jobs/{job_id}/detail", job_id=job_id)
+        return _parse(JobDetail, await self._get(path), {"job_id": job_id})
+
+    async def job_progress(self, job_id: str) -> JobProgress:
+        """How far a job is (dli_02_0296); under /v1/, unlike the rest."""
+        path = await self._path("/v1/{project_id}/jobs/{job_id}/progress", job_id=job_id)
+        return _parse(JobProgress, await self._get(path), {"job_id": job_id})
+
+    async def list_jobs(
+        self, params: Mapping[str, str | int | None], *, page: int = 1, repeat: bool = True
+    ) -> JobPage:
+        """One page of jobs (dli_02_0025); `params` are the page's own names."""
+        paging = {"page-size": PAGE_SIZE, "current-page": page}
+        call = Call("GET", await self._path("/v1.0/{project_id}/jobs"), {**params, **paging})
+        answer = await self.http.request(call, repeat=repeat)
+        rows = tuple(_item(JobRow, row, answer) for row in _items(answer, "jobs"))
+        return JobPage(rows, _count(answer, "job_count"), answer.date)
+
+    def jobs(self, params: Mapping[str, str | int | None]) -> AsyncIterator[JobRow]:
+        """All pages of jobs; a row that moved from one page to the next is given once."""
+
+        async def fetch(page: int, _: int) -> tuple[Sequence[JobRow], int]:
+            found = await self.list_jobs(params, page=page)
+            return found.rows, found.job_count
+
+        return _all_pages(fetch, lambda row: row.job_id)
+
+    def databases(self, keyword: str | None) -> AsyncIterator[DatabaseRow]:
+        """All databases (dli_02_0029)."""
+
+        async def fetch(_: int, offset: int) -> tuple[Sequence[DatabaseRow], int]:
+            params = {"offset": offset, "limit": PAGE_SIZE, "keyword": keyword}
+            answer = await self._get(await self._path("/v1.0/{project_id}/databases"), params)
+            rows = [_item(DatabaseRow, row, answer) for row in _items(answer, "databases")]
+            return rows, _count(answer, "database_count")
+
+        return _all_pages(fetch, lambda row: row.database_name)
+
+    def tables(
+        self, database: str, params: Mapping[str, str | bool | None]
+    ) -> AsyncIterator[TableRow]:
+        """All tables of a database (dli_02_0105)."""
+
+        async def fetch(page: int, _: int) -> tuple[Sequence[TableRow], int]:
+            path = await self._path(
+                "/v1.0/{project_id}/databases/{database}/tables", database=database
+            )
+            paging = {"page-size": PAGE_SIZE, "current-page": page}
+            answer = await self._get(path, {**params, **paging})
+            asked = {"database_name": database}
+            rows = [_item(TableRow, row | asked, answer) for row in _items(answer, "tables")]
+            return rows, _count(answer, "table_count")
+
+        return _all_pages(fetch, lambda row: row.table_name)
+
+    async def table(self, database: str, table: str) -> TableDescription:
+        """One table and its columns (dli_02_0033)."""
+        path = await self._path(
+            "/v1.0/{project_id}/databases/{database}/tables/{table}",
+            database=database,
+            table=table,
+        )
+        names = {"database_name": database, "table_name": table}
+        return _parse(TableDescription, await self._get(path), names)
+
+    async def queues(self) -> AsyncIterator[QueueRow]:
+        """All queues of every type (dli_02_0196); the service lists only `sql` ones by default."""
+        answer = await self._get(
+            await self._path("/v1.0/{project_id}/queues"), {"queue_type": "all"}
+        )
+        for row in _items(answer, "queues"):
+            yield _item(QueueRow, row, answer)
+
+    async def _get(
+        self, path: str, params: Mapping[str, str | int | bool | None] | None = None
+    ) -> Answer:
+        return await self.http.request(Call("GET", path, params))
+
+    async def _path(self, template: str, **names: str) -> str:
+        if "{project_id}" in template:
+            names["project_id"] = await self.project_id()
+        try:
+            return template.format_map({key: _segment(key, name) for key, name in names.items()})
+        except (LookupError, ValueError) as error:
+            raise ConfigurationError(f"path={template!r}: cannot be filled in: {error}") from None
+
+
+def _segment(key: str, name: str) -> str:
+    """A name as one segment of a path, which it must not change."""
+    if name in ("", ".", ".."):
+        raise ConfigurationError(f"{key}={name!r}: is not a name")
+    return quote(name, safe="")
+
+
+async def _all_pages(
+    fetch: Callable[[int, int], Awaitable[tuple[Sequence[Row], int]]], key: Callable[[Row], str]
+) -> AsyncIterator[Row]:
+    """The rows of all pages, each once.
+
+    A page that is not full is the last, unless the service counts more rows than it has shown
+    (its pages may be smaller than asked for).
+
+    Args:
+        fetch: is given the number of a page and of the rows read so far, and returns the rows of
+            that page and the number of all rows, 0 if it is not told.
+        key: what tells two rows apart.
+    """
+    seen: set[str] = set()
+    read = 0
+    for page in count(1):
+        rows, total = await fetch(page, read)
+        new = {key(row): row for row in rows if key(row) not in seen}
+        for row in new.values():
+            yield row
+        seen.update(new)
+        read += len(rows)
+        if not rows or (read >= total and (len(rows) < PAGE_SIZE or not new)):
+            return
+
+
+def _accepted(answer: Answer) -> ExportAccepted | DliError:
+    try:
+        return _parse(ExportAccepted, answer)
+    except InvalidResponse as error:
+        return error
+
+
+def _parse(
+    model: type[Model],
+    answer: Answer,
+    defaults: Mapping[str, Any] | None = None,
+    extra: Mapping[str, Any] | None = None,
+) -> Model:
+    given = {key: value for key, value in answer.data.items() if value is not None}
+    asked = {key: value for key, value in (defaults or {}).items() if not given.get(key)}
+    return _item(model, {**given, **asked, **(extra or {})}, answer)
+
+
+def _item(model: type[Model], data: Any, answer: Answer) -> Model:
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise InvalidResponse(
+            f"{model.__name__} cannot be read: {field}: {first['msg']}",
+            status_code=answer.status_code,
+            text=str(answer.data),
+            request_id=answer.request_id,
+        ) from error
+
+
+def _items(answer: Answer, key: str) -> list[dict[str, Any]]:
+    rows = answer.data.get(key)
+    if rows is None:
+        return []
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise InvalidResponse(
+            f"{key} is not a list of objects",
+            status_code=answer.status_code,
+            text=str(answer.data),
+            request_id=answer.request_id,
+        )
+    return rows
+
+
+def _count(answer: Answer, key: str) -> int:
+    try:
+        return int(answer.data.get(key) or 0)
+    except (TypeError, ValueError):
+        return 0

@@ -1,0 +1,288 @@
+"""One reliable JSON exchange: slot, clock, transport, error mapping, and trying again.
+
+Trying again stands above authentication, so that every try is signed anew.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from importlib.metadata import version
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import anyio
+import httpx
+from pydantic_core import to_json
+
+from .._auth import ScopedAuth
+from .._values.errors import (
+    ClientClosed,
+    DliError,
+    InvalidResponse,
+    RateLimited,
+    RequestNotSent,
+    ResponseLost,
+    ServerError,
+)
+from .._values.events import Emitter, RequestEvent, RetryEvent
+from .._values.policies import RetryCallState, RetryPolicy, is_transient
+from .answers import Answer, read_answer
+from .owned_tasks import OwnedTasks
+from .throttle import Gate
+from .transport import TRANSPORT_ERRORS, Wire, never_left, stands_cancelling
+
+_log = logging.getLogger("dli_async.http")
+
+T = TypeVar("T")
+
+Params = Mapping[str, str | int | bool | None]
+Settle = Callable[[Answer | DliError], None]
+
+_CONNECT_LIMIT = 10.0
+_HEADERS = {
+    "Accept": "application/json",
+    "Accept-Encoding": "gzip, deflate",
+    "Content-Type": "application/json",
+    "User-Agent": f"dli_async/{version('dli-async')}",
+    "X-Language": "en-us",
+}
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request as its caller means it; the wire form is made anew for every try."""
+
+    method: str
+    path: str
+    params: Params | None = None
+    body: Mapping[str, Any] | None = None
+
+    def target(self) -> str:
+        """Path and canonical query: sorted and percent-encoded, as they are signed and sent."""
+        if not self.params:
+            return self.path
+        pairs = [
+            f"{quote(name, safe='~')}={quote(_word(value), safe='~')}"
+            for name, value in sorted(self.params.items())
+            if value is not None
+        ]
+        return f"{self.path}?{'&'.join(pairs)}" if pairs else self.path
+
+
+def _word(value: str | int | bool) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def make_client(transport: httpx.AsyncBaseTransport, request_timeout: float) -> Wire:
+    """What sends the requests, with the limits that the transport itself heeds."""
+    connect = min(_CONNECT_LIMIT, request_timeout * 0.9)
+    # The rest is bounded as a whole, and nobody need wind up a clock for every read.
+    return Wire(transport, httpx.Timeout(None, connect=connect))
+
+
+class Http:
+    """Exchanges JSON with one endpoint, within one client's budget.
+
+    Args:
+        client: carries the requests.
+        endpoint: base URL without a trailing slash.
+        auth: authenticates each try; renews its credentials beforehand if need be.
+        request_timeout: seconds from holding a slot to the last byte of the answer.
+    """
+
+    def __init__(
+        self,
+        client: Wire,
+        *,
+        endpoint: str,
+        auth: ScopedAuth,
+        gate: Gate,
+        tasks: OwnedTasks,
+        retry: RetryPolicy,
+        request_timeout: float,
+        emit: Emitter,
+    ) -> None:
+        self._client = client
+        self._endpoint = endpoint
+        # Submits all go to one URL, and parsing it takes as long as hashing.
+        self._url = lru_cache(maxsize=64)(httpx.URL)
+        host = httpx.URL(endpoint).netloc.decode("ascii")
+        self._headers = httpx.Headers({"Host": host, **_HEADERS})
+        self._auth = auth
+        self._gate = gate
+        self._tasks = tasks
+        self._retry = retry
+        self.request_timeout = request_timeout
+        self._emit = emit
+        # Other pools may lose a slot when a request is cancelled, so theirs never is.
+        self._stands_cancelling = stands_cancelling(client.transport)
+
+    async def request(self, call: Call, *, repeat: bool = True) -> Answer:
+        """Carries out a call that may be repeated safely (GET, DELETE).
+
+        Args:
+            repeat: whether to try again after trouble (default). A poll does not, since it will be
+                repeated anyway, and it gives way to other requests where the budget is short.
+
+        Raises:
+            RequestError, ApiError: what the last try came to.
+        """
+        if not repeat:
+            return await self._once(call, urgent=False)
+        once = partial(self._once, call, urgent=True)
+        return await self._retry.run(once, is_transient, partial(self._tell_retry, call))
+
+    async def post(self, call: Call, leave: Callable[[], None], settle: Settle) -> None:
+        """Carries out one try of a call that must not be repeated blindly.
+
+        `leave` is called when it has a slot. From then on it runs to its end whatever happens to
+        the caller, and `settle` is called with its outcome, exactly once.
+        """
+        await self.unsent(self._auth.prepare())
+        await self._gate.enter()
+        leave()
+        outcome: Answer | DliError = ResponseLost(f"{call.method} {call.path}: cut off")
+
+        async def exchange() -> None:
+            nonlocal outcome
+            try:
+                outcome = await self._exchange(call)
+            except DliError as error:
+                outcome = error
+
+        def ended() -> None:
+            self._gate.leave()
+            settle(outcome)
+
+        await self._tasks.run(exchange, may_stop=False, ended=ended)
+
+    async def unsent(self, preparing: Awaitable[T]) -> T:
+        """Awaits what a POST needs before it can leave.
+
+        Raises:
+            RequestNotSent: that had trouble, which of a POST would mean that it is in doubt.
+        """
+        try:
+            return await preparing
+        except (ServerError, RateLimited, InvalidResponse) as error:
+            trouble = RequestNotSent(f"not sent: {error}")
+            trouble.retry_after = getattr(error, "retry_after", None)
+            raise trouble from error
+
+    async def send_for_login(self, request: httpx.Request) -> httpx.Response:
+        """Sends a request that a login needs for itself: no slot, no login, no repeats."""
+        if self._client.is_closed:
+            raise ClientClosed(f"{request.method} {request.url.path}: its client is closed")
+        send = partial(self._client.send, request, auth=None)
+        return await (send() if self._stands_cancelling else self._tasks.run(send, may_stop=True))
+
+    async def _once(self, call: Call, *, urgent: bool) -> Answer:
+        await self._auth.prepare()
+        await self._gate.enter(urgent=urgent)
+        if not self._stands_cancelling:
+            exchange = partial(self._exchange, call)
+            return await self._tasks.run(exchange, may_stop=True, ended=self._gate.leave)
+        try:
+            return await self._exchange(call)
+        finally:
+            self._gate.leave()
+
+    async def _exchange(self, call: Call) -> Answer:
+        started = anyio.current_time()
+        outcome: Answer | BaseException | None = None
+        try:
+            outcome = read_answer(*await self._send(call), self._auth.redact)
+        except BaseException as error:
+            outcome = error
+            self._heed(error, started)
+            raise
+        finally:
+            self._tell_request(call, outcome, started)
+        return outcome
+
+    async def _send(self, call: Call) -> tuple[int, httpx.Headers, bytes]:
+        request = self._build(call)
+        if self._client.is_closed:
+            raise ClientClosed(f"{call.method} {call.path}: its client is closed")
+        try:
+            with anyio.move_on_after(self.request_timeout):
+                response = await self._client.send(request, auth=self._auth)
+                return response.status_code, response.headers, response.content
+        except TRANSPORT_ERRORS as error:
+            kind = RequestNotSent if never_left(error) else ResponseLost
+            raise kind(f"{call.method} {call.path}: {_reason(error)}") from error
+        raise ResponseLost(
+            f"{call.method} {call.path}: no answer within {self.request_timeout:g} s"
+        )
+
+    def _build(self, call: Call) -> httpx.Request:
+        # Given a body as `content`, httpx would look for headers that are known to be missing.
+        body = b"" if call.body is None else to_json(call.body)
+        request = httpx.Request(
+            call.method,
+            self._url(self._endpoint + call.target()),
+            headers=self._headers,
+            stream=httpx.ByteStream(body),
+        )
+        request.headers.encoding = "utf-8"
+        if body:
+            request.headers["Content-Length"] = str(len(body))
+        request.read()
+        return request
+
+    def _heed(self, error: BaseException, started: float) -> None:
+        if isinstance(error, RateLimited):
+            self._gate.slow_down(started)
+        delay = getattr(error, "retry_after", None) or 0.0
+        if delay:
+            self._gate.pause(min(delay, self._retry.retry_after_max))
+
+    def _tell_request(
+        self, call: Call, outcome: Answer | BaseException | None, started: float
+    ) -> None:
+        if not self._emit and not _log.isEnabledFor(logging.DEBUG):
+            return
+        spent = anyio.current_time() - started
+        status = getattr(outcome, "status_code", None)
+        request_id = getattr(outcome, "request_id", None)
+        error = _reason(outcome) if isinstance(outcome, BaseException) else None
+        _log.debug(
+            "%s %s -> %s in %.3f s, request %s%s",
+            call.method,
+            call.path,
+            status or "no answer",
+            spent,
+            request_id,
+            f": {error}" if error else "",
+        )
+        self._emit(
+            RequestEvent(
+                method=call.method,
+                path=call.path,
+                status_code=status,
+                error=error,
+                request_id=request_id,
+                duration=spent,
+            )
+        )
+
+    def _tell_retry(self, call: Call, state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        delay = state.next_action.sleep if state.next_action else 0.0
+        _log.debug("%s %s again in %.2f s: %s", call.method, call.path, delay, error)
+        self._emit(
+            RetryEvent(
+                method=call.method,
+                path=call.path,
+                attempt=state.attempt_number,
+                delay=delay,
+                error=str(error),
+            )
+        )
+
+
+def _reason(error: BaseException) -> str:
+    return str(error) or type(error).__name__

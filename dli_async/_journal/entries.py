@@ -1,0 +1,175 @@
+"""What a journal holds, as values: exports, their changes, and who opened the file."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from .._export.errors import JobCancelled, JobError, JobFailed
+from .._values.enums import JobStatus
+from .._values.reports import StatusReport
+from .._values.results import ExportResult
+from .._values.spec import TableExport
+
+
+class ExportState(StrEnum):
+    """How far an export is.
+
+    `SUBMITTING` is written before the POST leaves, so after a crash it means: look before posting
+    again. The last three are the end; `FAILED` without a job id was never accepted.
+    """
+
+    PLANNED = "planned"
+    SUBMITTING = "submitting"
+    SUBMITTED = "submitted"
+    FINISHED = "finished"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_end(self) -> bool:
+        """Whether nothing more is to be done for an export in this state."""
+        return self in ENDS
+
+
+ENDS = (ExportState.FINISHED, ExportState.FAILED, ExportState.CANCELLED)
+
+_END_OF = {
+    JobStatus.FINISHED: ExportState.FINISHED,
+    JobStatus.FAILED: ExportState.FAILED,
+    JobStatus.CANCELLED: ExportState.CANCELLED,
+}
+
+
+def end_state(status: JobStatus) -> ExportState:
+    """The state of an export whose job ended so."""
+    return _END_OF[status]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalEntry:
+    """One export as the journal knows it.
+
+    Its key is `database_name`, `table_name`, `data_path` (as asked for) and `attempt` (from 1);
+    `spec` is what this attempt sends, to `folder`, which may be a fresh one. `doubted_at` is when
+    the first POST of unknown fate was due. `status` is the job's last known state. `duration` is in
+    seconds, `row_count` in rows, `input_size` in bytes. An export with an owner and no lease
+    belongs to a bulk run, whose lock decides whether it lives.
+    """
+
+    id: int
+    database_name: str
+    table_name: str
+    data_path: str
+    attempt: int
+    folder: str
+    state: ExportState
+    job_id: str | None
+    status: str | None
+    error: str | None
+    identity: str | None
+    owner: str | None
+    lease_expires_at: datetime | None
+    doubted_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+    ended_at: datetime | None
+    duration: float | None
+    row_count: int | None
+    input_size: int | None
+    spec_json: str = field(repr=False)
+    report_json: str | None = field(repr=False)
+
+    @classmethod
+    def of(cls, row: sqlite3.Row) -> JournalEntry:
+        """The entry that a row of the table `exports` makes."""
+        values = dict(row)
+        values["state"] = ExportState(values["state"])
+        for name in _MOMENTS:
+            values[name] = moment(values[name])
+        return cls(**values)
+
+    @property
+    def spec(self) -> TableExport:
+        """What this attempt sends."""
+        return TableExport(**json.loads(self.spec_json))
+
+    @property
+    def report(self) -> StatusReport | None:
+        """The report that ended the job, or None."""
+        return StatusReport.model_validate_json(self.report_json) if self.report_json else None
+
+    def held_by_other(self, owner: str, now: datetime) -> bool:
+        """Whether somebody else's lease on it is still good."""
+        expires = self.lease_expires_at
+        return self.owner != owner and expires is not None and expires > now
+
+    def outcome(self) -> ExportResult | JobError | None:
+        """What a job that has ended came to; None while it has not, or if there never was one."""
+        report = self.report
+        if report is None or not self.state.is_end:
+            return None
+        if self.state is ExportState.FINISHED:
+            return ExportResult.of(report, self.spec)
+        kind = JobFailed if self.state is ExportState.FAILED else JobCancelled
+        return kind(self.error or str(self.state), job_id=self.job_id, report=report)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The entry as JSON knows it: times in ISO 8601 (UTC), the spec as a mapping."""
+        values = asdict(self) | {"state": str(self.state), "spec": json.loads(self.spec_json)}
+        del values["spec_json"], values["report_json"]
+        return {name: _plain(value) for name, value in values.items()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalEvent:
+    """One change of an export; `seq` grows with every change in the file."""
+
+    seq: int
+    export_id: int
+    at: datetime
+    state: ExportState
+    status: str | None
+    job_id: str | None
+    error: str | None
+
+    @classmethod
+    def of(cls, row: sqlite3.Row) -> JournalEvent:
+        """The event that a row of the table `events` makes."""
+        values = dict(row)
+        return cls(
+            **values | {"state": ExportState(values["state"]), "at": moment(values["at"])},
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """The event as JSON knows it."""
+        return {name: _plain(value) for name, value in asdict(self).items()}
+
+
+_MOMENTS = ("lease_expires_at", "doubted_at", "created_at", "updated_at", "ended_at")
+
+
+def moment(seconds: float | None) -> Any:
+    """Seconds since 1970 as a datetime in UTC."""
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return str(value) if isinstance(value, ExportState) else value
+
+
+def dump_report(report: StatusReport) -> str:
+    """A report as JSON, with times in milliseconds as the service sends them."""
+    return json.dumps(report.model_dump(exclude_none=True), default=_millis)
+
+
+def _millis(value: datetime | timedelta) -> int:
+    if isinstance(value, datetime):
+        return round(value.timestamp() * 1000)
+    return round(value / timedelta(milliseconds=1))

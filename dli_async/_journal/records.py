@@ -1,0 +1,162 @@
+"""What a bulk run remembers of its exports: in memory only, or in a journal."""
+
+from __future__ import annotations
+
+import time
+
+import anyio
+
+from .._export.context import HasContext
+from .._export.errors import JobError
+from .._export.job import ExportJob
+from .._export.submit.submission import SubmitRecord
+from .._export.token import SavedJob
+from .._values.errors import DliError, JournalError
+from .._values.reports import StatusReport
+from .._values.results import ExportResult
+from .._values.spec import TableExport
+from .entries import JournalEntry, moment
+from .journal import Journal
+
+# How many exports may be between "about to be posted" and "accepted": after a crash each of them
+# must be looked for.
+_SUBMITTING = 16
+
+
+def submit_slots() -> anyio.Semaphore:
+    """What the records of one journal's owner take before they post."""
+    return anyio.Semaphore(_SUBMITTING)
+
+
+class Record:
+    """One attempt of one export, remembered in memory only; a `SubmitRecord` too.
+
+    Attributes:
+        spec: what this attempt sends.
+        attempt: counts from 1.
+        past: how it ended in an earlier run, or None.
+        obstacle: why it cannot be exported now, or None.
+        job_id: its job, as far as it is known.
+    """
+
+    past: ExportResult | JobError | None = None
+    obstacle: DliError | None = None
+
+    def __init__(self, spec: TableExport, attempt: int = 1) -> None:
+        self.spec = spec
+        self.attempt = attempt
+        self.job_id: str | None = None
+
+    def job(self, client: HasContext, submit: SubmitRecord) -> ExportJob:
+        """The handle: a new one, or one that goes on where an earlier run stopped."""
+        return ExportJob(client, self.spec, record=submit)
+
+    async def before_post(self) -> None:
+        """A POST is about to leave."""
+
+    async def accepted(self, job_id: str) -> None:
+        """The export became a job."""
+
+    def saw(self, report: StatusReport) -> None:
+        """The job was seen in another state."""
+
+    async def ended(self, report: StatusReport, error: str | None) -> None:
+        """The job has ended."""
+
+    async def left(self, job: ExportJob, error: Exception | None) -> None:
+        """Nobody waits any more, and the end is not known; `error` says why, if it was one."""
+
+    async def again(self, spec: TableExport) -> Record:
+        """The next attempt."""
+        return Record(spec, self.attempt + 1)
+
+
+class JournalRecord(Record):
+    """One attempt of one export, remembered in a journal."""
+
+    def __init__(self, journal: Journal, slots: anyio.Semaphore, entry: JournalEntry) -> None:
+        super().__init__(entry.spec, entry.attempt)
+        self._journal = journal
+        self._slots = slots
+        self._entry = entry
+        self._has_slot = False
+        self._is_marked = entry.doubted_at is not None
+        self.job_id = self._noted_id = entry.job_id
+        self.past = entry.outcome()
+        if entry.held_by_other(journal.owner, moment(time.time())):
+            self.obstacle = JournalError(
+                f"{entry.spec}: belongs to {entry.owner} until {entry.lease_expires_at}"
+            )
+
+    def job(self, client: HasContext, submit: SubmitRecord) -> ExportJob:
+        entry = self._entry
+        if entry.job_id is not None:
+            return ExportJob.attach(client, entry.job_id, spec=self.spec)
+        if entry.doubted_at is not None:
+            saved = SavedJob(spec=self.spec, doubted_at=entry.doubted_at.timestamp())
+            return ExportJob.resume(client, saved.to_text(), record=submit)
+        return ExportJob(client, self.spec, record=submit)
+
+    async def before_post(self) -> None:
+        if not self._has_slot:
+            await self._slots.acquire()
+            self._has_slot = True
+        self._is_marked = True
+        await self._journal.submitting(self._entry.id)
+
+    async def accepted(self, job_id: str) -> None:
+        self._give_slot_back()
+        await self._journal.submitted(self._entry.id, job_id)
+        self._noted_id = job_id
+
+    def saw(self, report: StatusReport) -> None:
+        self._journal.saw_status(self._entry.id, report)
+
+    async def ended(self, report: StatusReport, error: str | None) -> None:
+        await self._journal.ended(self._entry.id, report, error)
+
+    async def left(self, job: ExportJob, error: Exception | None) -> None:
+        self._give_slot_back()
+        reason = None if error is None else str(error) or type(error).__name__
+        if job.job_id is not None:
+            if reason is not None or job.job_id != self._noted_id:
+                await self._journal.submitted(self._entry.id, job.job_id, reason)
+        elif job.in_doubt:
+            if reason is not None:
+                await self._journal.in_doubt(self._entry.id, reason)
+        elif reason is not None:
+            await self._journal.refused(self._entry.id, reason)
+        elif self._is_marked:
+            await self._journal.not_sent(self._entry.id)
+
+    async def again(self, spec: TableExport) -> Record:
+        entry = await self._journal.plan_again(self._entry, spec)
+        return JournalRecord(self._journal, self._slots, entry)
+
+    def _give_slot_back(self) -> None:
+        if self._has_slot:
+            self._has_slot = False
+            self._slots.release()
+
+
+class Records:
+    """The memory of one run.
+
+    Args:
+        journal: None keeps nothing.
+    """
+
+    def __init__(self, journal: Journal | None) -> None:
+        self._journal = journal
+        self._slots = submit_slots()
+
+    async def open(self, spec: TableExport) -> Record:
+        """What is known of an export.
+
+        Raises:
+            InvalidExport: the journal has another export with this folder, or other options.
+            JournalError: the journal cannot be written.
+        """
+        if self._journal is None:
+            return Record(spec)
+        return JournalRecord(self._journal, self._slots, await self._journal.plan(spec))

@@ -1,0 +1,172 @@
+"""Every statement that changes a journal, as functions of a connection inside a transaction."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from ..._values.errors import InvalidExport, Problem
+from ..._values.spec import TableExport
+from ..entries import ENDS, ExportState, JournalEntry, moment
+
+_UNENDED = f"state NOT IN ({', '.join(repr(str(state)) for state in ENDS)})"
+
+
+def insert(
+    db: sqlite3.Connection,
+    spec: TableExport,
+    *,
+    data_path: str,
+    owner: str,
+    identity: str | None = None,
+    lease: float | None = None,
+) -> JournalEntry:
+    """Writes a planned export as the next attempt of its key; `lease` is in seconds."""
+    now = time.time()
+    row = db.execute(
+        "INSERT INTO exports (database_name, table_name, data_path, attempt, folder, state,"
+        " identity, owner, lease_expires_at, created_at, updated_at, spec_json) "
+        "SELECT ?1, ?2, ?3, 1 + coalesce(max(attempt), 0), ?4, ?5, ?6, ?7, ?8, ?9, ?9, ?10 "
+        "FROM exports WHERE database_name = ?1 AND table_name = ?2 AND data_path = ?3 RETURNING *",
+        (
+            spec.database_name,
+            spec.table_name,
+            data_path,
+            spec.data_path,
+            ExportState.PLANNED,
+            identity,
+            owner,
+            None if lease is None else now + lease,
+            now,
+            json.dumps(spec.body()),
+        ),
+    ).fetchone()
+    return JournalEntry.of(row)
+
+
+def change(db: sqlite3.Connection, export_id: int, **columns: Any) -> None:
+    """Writes new values of an export; a trigger writes the event that says so."""
+    now = time.time()
+    state = columns.get("state")
+    if state is not None:
+        columns["ended_at"] = now if state in ENDS else None
+    settings = ", ".join(f"{name} = ?" for name in columns)
+    db.execute(
+        f"UPDATE exports SET {settings}, updated_at = ? WHERE id = ?",
+        (*columns.values(), now, export_id),
+    )
+
+
+def note_submitting(db: sqlite3.Connection, export_id: int, at: float) -> None:
+    """Writes that a POST is about to leave; of several, the first counts."""
+    db.execute(
+        "UPDATE exports SET state = ?, doubted_at = coalesce(doubted_at, ?), ended_at = NULL, "
+        "updated_at = ? WHERE id = ?",
+        (ExportState.SUBMITTING, at, time.time(), export_id),
+    )
+
+
+def plan(db: sqlite3.Connection, spec: TableExport, owner: str) -> JournalEntry:
+    """The latest attempt of an export for a bulk run, which takes it over; a new one if none.
+
+    An export that somebody else holds by a lease is given as it is.
+
+    Raises:
+        InvalidExport: its folder belongs to another export of the journal, or the journal has it
+            with other options.
+    """
+    attempts = _rows_of(db, spec, spec.data_path)
+    if not attempts:
+        return insert(db, spec, data_path=spec.data_path, owner=owner)
+    entry = JournalEntry.of(attempts[0])
+    if entry.held_by_other(owner, moment(time.time())):
+        return entry
+    columns: dict[str, Any] = {"owner": owner, "lease_expires_at": None}
+    if entry.doubted_at is None and entry.job_id is None:
+        # Nothing came of it so far, so it starts again, as it is asked for now.
+        columns |= {"state": ExportState.PLANNED, "error": None}
+        if entry.attempt == 1:
+            columns["spec_json"] = json.dumps(spec.body())
+    if "spec_json" not in columns:
+        _refuse_other_options(entry, spec)
+    change(db, entry.id, **columns)
+    return JournalEntry.of(_rows_of(db, spec, spec.data_path)[0])
+
+
+def plan_again(
+    db: sqlite3.Connection, entry: JournalEntry, spec: TableExport, owner: str
+) -> JournalEntry:
+    """Writes the next attempt of an export, which has a folder of its own.
+
+    Raises:
+        InvalidExport: the folder belongs to another export of the journal.
+    """
+    _rows_of(db, spec, entry.data_path)
+    return insert(db, spec, data_path=entry.data_path, owner=owner, identity=entry.identity)
+
+
+def _rows_of(db: sqlite3.Connection, spec: TableExport, data_path: str) -> list[sqlite3.Row]:
+    """All attempts of an export, the latest first, if nobody else has the folder of `spec`."""
+    key = (spec.database_name.casefold(), spec.table_name.casefold(), data_path)
+    mine = []
+    for row in db.execute(
+        "SELECT * FROM exports WHERE data_path = ? OR folder = ? ORDER BY attempt DESC",
+        (data_path, spec.data_path),
+    ):
+        names = (row["database_name"].casefold(), row["table_name"].casefold())
+        if (*names, row["data_path"]) == key:
+            mine.append(row)
+        elif row["folder"] == spec.data_path:
+            rule = f"the journal has it as the folder of {'.'.join(names)}; each needs its own"
+            raise InvalidExport([Problem("data_path", spec.data_path, rule)])
+    return mine
+
+
+def _refuse_other_options(entry: JournalEntry, spec: TableExport) -> None:
+    had, asked = json.loads(entry.spec_json), spec.body()
+    problems = [
+        Problem(
+            name,
+            asked.get(name),
+            f"the journal has this export with {had.get(name)!r}; use another journal or data_path",
+        )
+        for name in TableExport.model_fields
+        if name in ("data_type", "compress", "export_mode", "with_column_header", "queue_name")
+        and had.get(name) != asked.get(name)
+    ]
+    if problems:
+        raise InvalidExport(problems)
+
+
+def claim(
+    db: sqlite3.Connection, owner: str, lease: float, export_id: int | None
+) -> list[JournalEntry]:
+    """Gives `owner` the unended exports that nobody holds any more, or the one that is named."""
+    now = time.time()
+    rows = db.execute(
+        "UPDATE exports SET owner = ?1, lease_expires_at = ?2 "
+        f"WHERE {_UNENDED} AND (?3 IS NULL OR id = ?3) AND (owner IS NULL "
+        "OR lease_expires_at <= ?4 OR (owner = ?1 AND ?3 IS NOT NULL)) RETURNING *",
+        (owner, now + lease, export_id, now),
+    ).fetchall()
+    return [JournalEntry.of(row) for row in rows]
+
+
+def renew(db: sqlite3.Connection, owner: str, lease: float) -> int:
+    """Makes the leases of an owner last `lease` seconds from now; returns how many there are."""
+    return db.execute(
+        f"UPDATE exports SET lease_expires_at = ? WHERE owner = ? AND {_UNENDED} "
+        "AND lease_expires_at IS NOT NULL",
+        (time.time() + lease, owner),
+    ).rowcount
+
+
+def release(db: sqlite3.Connection, owner: str, export_ids: Sequence[int]) -> None:
+    """Lets go of exports, so that others may claim them at once."""
+    db.executemany(
+        "UPDATE exports SET owner = NULL, lease_expires_at = NULL WHERE id = ? AND owner = ?",
+        [(export_id, owner) for export_id in export_ids],
+    )

@@ -1,0 +1,227 @@
+"""The journal's file: SQLite, its schema, its version and its lock.
+
+All of this blocks and runs on worker threads. There is one writer in a process; readers open the
+file for themselves, which WAL lets them do at any time.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from ..._values.errors import JournalError
+from ..entries import moment
+
+SCHEMA_VERSION = 1
+_APPLICATION = 0x444C4931  # "DLI1"
+_BUSY_SECONDS = 30.0
+
+_NOTE = """
+BEGIN
+  INSERT INTO events (export_id, at, state, status, job_id, error)
+  VALUES (new.id, new.updated_at, new.state, new.status, new.job_id, new.error);
+END
+"""
+
+_SCHEMA = (
+    """
+    CREATE TABLE exports (
+      id INTEGER PRIMARY KEY,
+      database_name TEXT NOT NULL COLLATE NOCASE,
+      table_name TEXT NOT NULL COLLATE NOCASE,
+      data_path TEXT NOT NULL,
+      attempt INTEGER NOT NULL,
+      folder TEXT NOT NULL,
+      state TEXT NOT NULL,
+      job_id TEXT,
+      status TEXT,
+      error TEXT,
+      identity TEXT,
+      owner TEXT,
+      lease_expires_at REAL,
+      doubted_at REAL,
+      created_at REAL NOT NULL,
+      updated_at REAL NOT NULL,
+      ended_at REAL,
+      duration REAL,
+      row_count INTEGER,
+      input_size INTEGER,
+      spec_json TEXT NOT NULL,
+      report_json TEXT,
+      UNIQUE (data_path, database_name, table_name, attempt)
+    )
+    """,
+    "CREATE INDEX exports_by_folder ON exports (folder)",
+    "CREATE INDEX exports_by_job ON exports (job_id)",
+    "CREATE INDEX exports_by_identity ON exports (identity, id)",
+    "CREATE INDEX exports_by_owner ON exports (owner, state)",
+    """
+    CREATE TABLE events (
+      seq INTEGER PRIMARY KEY AUTOINCREMENT,
+      export_id INTEGER NOT NULL REFERENCES exports (id),
+      at REAL NOT NULL,
+      state TEXT NOT NULL,
+      status TEXT,
+      job_id TEXT,
+      error TEXT
+    )
+    """,
+    """
+    CREATE TABLE openings (
+      id INTEGER PRIMARY KEY,
+      owner TEXT NOT NULL,
+      pid INTEGER NOT NULL,
+      host TEXT NOT NULL,
+      exclusive INTEGER NOT NULL,
+      at REAL NOT NULL
+    )
+    """,
+    f"CREATE TRIGGER planned AFTER INSERT ON exports {_NOTE}",
+    f"""
+    CREATE TRIGGER changed AFTER UPDATE ON exports
+    WHEN (new.state, new.status, new.job_id, new.error)
+      IS NOT (old.state, old.status, old.job_id, old.error)
+    {_NOTE}
+    """,
+    f"PRAGMA application_id = {_APPLICATION}",
+    f"PRAGMA user_version = {SCHEMA_VERSION}",
+)
+
+
+def explain(path: Path, error: Exception) -> JournalError:
+    """An error of SQLite as one of the journal, with its file's name."""
+    return JournalError(f"journal {path}: {error}")
+
+
+@contextmanager
+def writing(path: Path, owner: str, *, exclusive: bool) -> Iterator[sqlite3.Connection]:
+    """Opens or creates a journal, and proves by a durable write that it can be written.
+
+    Args:
+        owner: who opens it, for the records.
+        exclusive: whether to hold the lock of a bulk run meanwhile.
+
+    Raises:
+        JournalError: not a journal, of a newer version, or locked by another run.
+        sqlite3.Error: it cannot be opened or written.
+    """
+    with _run_lock(path) if exclusive else nullcontext(), _connected(path) as db:
+        _check(path, db, new_is_fine=True)
+        _use_wal(db)
+        db.execute("PRAGMA synchronous = FULL")
+        _create(db)
+        db.execute(
+            "INSERT INTO openings (owner, pid, host, exclusive, at) VALUES (?, ?, ?, ?, ?)",
+            (owner, os.getpid(), socket.gethostname(), exclusive, time.time()),
+        )
+        yield db
+
+
+@contextmanager
+def _connected(target: Path | str, **options: Any) -> Iterator[sqlite3.Connection]:
+    options = {"timeout": _BUSY_SECONDS, "isolation_level": None, **options}
+    with closing(sqlite3.connect(target, **options)) as db:
+        db.row_factory = sqlite3.Row
+        yield db
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection for reading, which never creates the file.
+
+    Raises:
+        JournalError: there is no such journal, or it cannot be read.
+    """
+    if not path.is_file():
+        raise JournalError(f"journal {path}: there is no such file")
+    try:
+        with _connected(f"{path.as_uri()}?mode=ro", uri=True) as db:
+            _check(path, db, new_is_fine=False)
+            yield db
+    except sqlite3.Error as error:
+        raise explain(path, error) from error
+
+
+def _check(path: Path, db: sqlite3.Connection, *, new_is_fine: bool) -> None:
+    db.execute("BEGIN")  # so that a file which is just being made is seen as a whole
+    application = db.execute("PRAGMA application_id").fetchone()[0]
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    is_empty = not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    db.execute("COMMIT")
+    if application != _APPLICATION:
+        if not (is_empty and new_is_fine):
+            raise JournalError(f"journal {path}: is a database of something else")
+    elif version > SCHEMA_VERSION:
+        raise JournalError(
+            f"journal {path}: is of version {version}, and this release reads up to "
+            f"{SCHEMA_VERSION}; use a newer dli_async"
+        )
+
+
+def _use_wal(db: sqlite3.Connection) -> None:
+    """Readers and the writer do not hinder each other from here on."""
+    while db.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if not _is_busy(error):
+                raise
+            # The switch does not wait for whoever holds the file, but a transaction does.
+            db.execute("BEGIN IMMEDIATE")
+            db.execute("ROLLBACK")
+
+
+def _is_busy(error: sqlite3.OperationalError) -> bool:
+    return error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+
+
+def _create(db: sqlite3.Connection) -> None:
+    # Closing the connection rolls back what failed half-way.
+    db.execute("BEGIN IMMEDIATE")
+    if db.execute("PRAGMA user_version").fetchone()[0] == 0:
+        for statement in _SCHEMA:
+            db.execute(statement)
+    db.execute("COMMIT")
+
+
+@contextmanager
+def _run_lock(path: Path) -> Iterator[None]:
+    """The lock of a bulk run: SQLite's own, on a file beside the journal.
+
+    It needs no process to tidy up after, since the system lets go of it when its holder dies. The
+    file stays, empty: removing it would let two runs hold locks on two files of one name.
+
+    Raises:
+        JournalError: another run holds it; the message says who.
+    """
+    with _connected(path.with_name(path.name + ".lock"), timeout=0) as db:
+        db.execute("PRAGMA journal_mode = MEMORY")
+        try:
+            db.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if not _is_busy(error):
+                raise
+            raise JournalError(
+                f"journal {path}: is in use by another bulk run{_holder(path)}"
+            ) from None
+        yield
+
+
+def _holder(path: Path) -> str:
+    try:
+        with reading(path) as db:
+            row = db.execute(
+                "SELECT * FROM openings WHERE exclusive ORDER BY id DESC LIMIT 1"
+            ).fetchone()
+    except JournalError:
+        return ""
+    if row is None:
+        return ""
+    since = moment(row["at"]).isoformat(timespec="seconds")
+    return f": process {row['pid']} on {row['host']}, since {since}"

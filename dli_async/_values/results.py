@@ -1,0 +1,56 @@
+"""What an export came to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from .enums import JobStatus
+from .reports import StatusReport
+from .spec import TableExport
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportResult:
+    """What a finished export came to.
+
+    `spec` is None when the job was attached by id, `data_path` too unless the service was asked.
+    `row_count` is in rows, `input_size` in bytes; None where the service did not say.
+    """
+
+    job_id: str
+    spec: TableExport | None
+    status: JobStatus
+    data_path: str | None
+    row_count: int | None
+    input_size: int | None
+    started_at: datetime | None
+    duration: timedelta | None
+    queue_name: str | None
+    report: StatusReport
+
+    @classmethod
+    def of(cls, report: StatusReport, spec: TableExport | None) -> ExportResult:
+        """The result that a terminal report and its spec make."""
+        rows = report.result_count
+        return cls(
+            job_id=report.job_id,
+            spec=spec,
+            status=report.status,
+            data_path=spec.data_path if spec else None,
+            row_count=report.input_row_count if rows is None else rows,
+            input_size=report.input_size,
+            started_at=report.start_time,
+            duration=report.duration,
+            queue_name=report.queue_name or (spec.queue_name if spec else None),
+            report=report,
+        )
+
+
+class CancelOutcome(StrEnum):
+    """What became of a cancel: confirmed, too late, or not confirmed in time."""
+
+    CANCELLED = "cancelled"
+    ALREADY_ENDED = "already ended"
+    NOT_CONFIRMED = "not confirmed"

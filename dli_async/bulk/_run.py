@@ -1,0 +1,251 @@
+"""The engine of a bulk run: reads specs, keeps exports going, sends their outcomes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable
+from contextlib import aclosing, nullcontext
+
+import anyio
+import anyio.lowlevel
+from anyio.streams.memory import MemoryObjectSendStream
+
+from .._export.context import HasContext
+from .._export.errors import JobCancelled, JobFailed
+from .._export.job import ExportJob
+from .._journal.records import Record, Records
+from .._values.errors import (
+    AuthenticationError,
+    ClientClosed,
+    ConfigurationError,
+    InvalidExport,
+    JournalError,
+    Problem,
+)
+from .._values.reports import StatusReport
+from .._values.results import ExportResult
+from .._values.spec import TableExport
+from ._outcomes import (
+    BulkEvent,
+    ExportEnded,
+    ExportOutcome,
+    ExportPlanned,
+    ExportStatusChanged,
+    ExportSubmitted,
+    OnEvent,
+)
+from ._queues import Line
+
+_log = logging.getLogger("dli_async.bulk")
+
+Specs = Iterable[TableExport] | AsyncIterable[TableExport]
+
+# What is not about one export ends the run: without a record nothing may be submitted, and a
+# login that is refused once is refused for all, and locked when it is tried on and on.
+_FATAL = (JournalError, ClientClosed, AuthenticationError)
+
+
+class Run:
+    """One bulk run: reads specs, keeps as many exports going as it may, sends their outcomes."""
+
+    def __init__(
+        self,
+        client: HasContext,
+        line: Line,
+        records: Records,
+        send: MemoryObjectSendStream[ExportOutcome],
+        *,
+        on_event: OnEvent | None,
+        attempts: int,
+        timeout: float | None,
+    ) -> None:
+        self._client = client
+        self._line = line
+        self._records = records
+        self._send = send
+        self._on_event = on_event
+        self._attempts = attempts
+        self._timeout = timeout
+        self._folders: set[str] = set()
+        self._failure: Exception | None = None
+
+    async def drive(self, specs: Specs) -> None:
+        """Exports all specs, and closes the stream of outcomes at the end."""
+        async with self._send, anyio.create_task_group() as self._tasks:
+            try:
+                await self._feed(specs)
+            except Exception as error:
+                self._fail(error)
+
+    def raise_failure(self) -> None:
+        """Raises what ended the run early, once."""
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure
+
+    def tell(self, event: BulkEvent) -> None:
+        """Hands an event to the listener, whose errors are logged."""
+        if self._on_event is None:
+            return
+        try:
+            self._on_event(event)
+        except Exception:
+            _log.exception("on_event failed for %s", type(event).__name__)
+
+    async def _feed(self, specs: Specs) -> None:
+        async with aclosing(_each(specs)) as each:
+            async for spec in each:
+                await self._plan(spec)
+                await self._line.wait_for_room()
+        await self._line.wait_until_empty()
+
+    async def _plan(self, spec: TableExport) -> None:
+        if not isinstance(spec, TableExport):
+            raise ConfigurationError(f"specs: must hold TableExport, not {spec!r}")
+        self.tell(ExportPlanned(spec=spec))
+        try:
+            self._take_folder(spec)
+        except InvalidExport as error:
+            await self._deliver(ExportOutcome.of(spec, error, job_id=None))
+        else:
+            self._line.put(spec)
+            self._start_ready()
+
+    def _take_folder(self, spec: TableExport) -> None:
+        if spec.data_path in self._folders:
+            rule = "another export of this run has this folder; each needs its own"
+            raise InvalidExport([Problem("data_path", spec.data_path, rule)])
+        self._folders.add(spec.data_path)
+
+    def _start_ready(self) -> None:
+        while (spec := self._line.take()) is not None:
+            self._tasks.start_soon(self._export, spec, name=f"export {spec}")
+
+    async def _export(self, spec: TableExport) -> None:
+        try:
+            await self._deliver(await self._outcome_of(spec))
+        except Exception as error:
+            self._fail(error)
+        else:
+            self._line.done(spec)
+            self._start_ready()
+
+    def _fail(self, error: Exception) -> None:
+        """Ends the run: what is not about one export ends all."""
+        self._failure = self._failure or error
+        self._tasks.cancel_scope.cancel()
+
+    async def _deliver(self, outcome: ExportOutcome) -> None:
+        if outcome.error is not None:
+            _log.info("%s: %s", outcome.spec, outcome.error)
+        self.tell(ExportEnded(outcome=outcome))
+        await self._send.send(outcome)
+
+    async def _outcome_of(self, spec: TableExport) -> ExportOutcome:
+        try:
+            record = await self._records.open(spec)
+        except InvalidExport as error:
+            return ExportOutcome.of(spec, error, job_id=None)
+        while True:
+            end = record.obstacle or record.past or await self._attempt(spec, record)
+            following = await self._following(spec, record, end)
+            if following is None:
+                return ExportOutcome.of(
+                    spec,
+                    end,
+                    job_id=record.job_id,
+                    attempts=record.attempt,
+                    resumed=record.past is not None,
+                )
+            record = following
+
+    async def _following(
+        self, spec: TableExport, record: Record, end: ExportResult | Exception
+    ) -> Record | None:
+        """The next attempt, if there is to be one."""
+        if not isinstance(end, JobFailed) or record.attempt >= self._attempts:
+            return None
+        folder = f"{spec.data_path}-attempt-{record.attempt + 1}"
+        fresh = spec.model_copy(update={"data_path": folder})
+        try:
+            self._take_folder(fresh)
+            return await record.again(fresh)
+        except InvalidExport as error:
+            end.add_note(f"there was no other attempt: {error}")
+            return None
+
+    async def _attempt(self, spec: TableExport, record: Record) -> ExportResult | Exception:
+        turn = _Turn(self, spec, record)
+        job = record.job(self._client, turn)
+        if job.job_id is not None:
+            turn.tell_submitted(job.job_id, resumed=True)
+        try:
+            end = await self._wait(job, turn)
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                await job.settled()
+                await record.left(job, None)
+            raise
+        record.job_id = job.job_id
+        await _note_end(record, job, end)
+        return end
+
+    async def _wait(self, job: ExportJob, turn: _Turn) -> ExportResult | Exception:
+        try:
+            return await job.result(timeout=self._timeout, on_report=turn.saw)
+        except _FATAL:
+            raise
+        except Exception as error:
+            return error
+
+
+async def _note_end(record: Record, job: ExportJob, end: ExportResult | Exception) -> None:
+    if isinstance(end, ExportResult):
+        await record.ended(end.report, None)
+    elif isinstance(end, (JobFailed, JobCancelled)) and end.report is not None:
+        await record.ended(end.report, str(end))
+    else:
+        await record.left(job, end)
+
+
+class _Turn:
+    """One attempt under way: what its job says goes to the record and to the listener."""
+
+    def __init__(self, run: Run, asked: TableExport, record: Record) -> None:
+        self._run = run
+        self._asked = asked
+        self._record = record
+        self._last_status: str | None = None
+
+    async def before_post(self) -> None:
+        await self._record.before_post()
+
+    async def accepted(self, job_id: str) -> None:
+        await self._record.accepted(job_id)
+        self.tell_submitted(job_id, resumed=False)
+
+    def tell_submitted(self, job_id: str, *, resumed: bool) -> None:
+        attempt = self._record.attempt
+        self._run.tell(
+            ExportSubmitted(spec=self._asked, job_id=job_id, attempt=attempt, resumed=resumed)
+        )
+
+    def saw(self, report: StatusReport) -> None:
+        if report.raw_status == self._last_status:
+            return
+        self._last_status = report.raw_status
+        self._run.tell(ExportStatusChanged(spec=self._asked, status=report.status, report=report))
+        if not report.is_terminal:
+            self._record.saw(report)
+
+
+async def _each(specs: Specs) -> AsyncGenerator[TableExport]:
+    if isinstance(specs, AsyncIterable):
+        async with aclosing(specs) if isinstance(specs, AsyncGenerator) else nullcontext():
+            async for spec in specs:
+                yield spec
+    else:
+        for spec in specs:
+            yield spec
+            # Many specs at once must not hold the event loop.
+            await anyio.lowlevel.checkpoint()

@@ -1,0 +1,1 @@
+"""Commands about many exports: bulk, its plans and summaries, and runs."""

@@ -1,0 +1,98 @@
+"""The command that serves the emulator."""
+
+from __future__ import annotations
+
+import ipaddress
+import tempfile
+from pathlib import Path
+from typing import Literal
+
+from ..._values.errors import ConfigurationError
+from .._shell.extras import need_extra
+from .._shell.failures import Exit
+from .._shell.output import Output, fields_text
+from .._shell.run import guarded
+
+
+def serve(
+    output: Output,
+    *,
+    host: str,
+    port: int,
+    obs_dir: Path,
+    database: Path | None,
+    slots: int,
+    launch: float,
+    run: float,
+    exists_check: Literal["job", "submit"],
+    seed: int,
+) -> Exit:
+    """Serves an emulator until SIGINT or SIGTERM."""
+
+    def call() -> Exit:
+        require("emulator")
+        need_folder(obs_dir)
+        from ...emulator import Emulator
+        from ...emulator.server import run_server
+
+        emulator = Emulator(
+            obs_dir=obs_dir,
+            database=database,
+            slots=slots,
+            launch=launch,
+            run=run,
+            exists_check=exists_check,
+            seed=seed,
+        )
+        try:
+            run_server(emulator, host, port, lambda url: _announce(output, url, host, obs_dir))
+        except ValueError as error:  # a file that is no database
+            raise ConfigurationError(str(error)) from error
+        output.note("stopped")
+        return Exit.FINISHED
+
+    return guarded(output, call)
+
+
+def require(*extras: str) -> None:
+    """Raises `ConfigurationError` if packages of an extra are missing."""
+    for extra in extras:
+        if hint := need_extra(extra):
+            raise ConfigurationError(hint)
+
+
+def need_folder(path: Path) -> None:
+    """Makes the folder of `--obs-dir`; raises `ConfigurationError` if it cannot be written to."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise ConfigurationError(
+            f"--obs-dir {path}: cannot be written to: {error.strerror or error}"
+        ) from error
+
+
+def _announce(output: Output, url: str, host: str, obs_dir: Path) -> None:
+    from ...emulator import PROJECT_ID, TOKEN
+
+    settings = {"DLI_ENDPOINT": url, "DLI_PROJECT_ID": PROJECT_ID, "DLI_TOKEN": TOKEN}
+    exports = " ".join(f"{name}={value}" for name, value in settings.items())
+    document = {
+        "url": url,
+        "project_id": PROJECT_ID,
+        "token": TOKEN,
+        "obs_dir": obs_dir.absolute(),
+    }
+    text = fields_text({"url": url, "files": obs_dir.absolute(), "use": f"export {exports}"})
+    output.result(document, text)
+    output.note("ready; Ctrl-C stops it")
+    if not _is_loopback(host):
+        output.note(f"warning: {host} can be reached from other machines")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

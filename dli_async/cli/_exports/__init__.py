@@ -1,0 +1,1 @@
+"""Commands about single exports and what there is: export, status, wait, cancel, jobs, tables."""

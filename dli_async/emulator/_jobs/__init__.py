@@ -1,0 +1,1 @@
+"""Jobs: their life by time, and how lists and single calls show them."""
