@@ -8,6 +8,7 @@ from ._client import DliClient as DliClient
 from ._export.errors import JobCancelled as JobCancelled
 from ._export.errors import JobError as JobError
 from ._export.errors import JobFailed as JobFailed
+from ._export.errors import JobLost as JobLost
 from ._export.errors import JobTimeout as JobTimeout
 from ._export.errors import SubmitInDoubt as SubmitInDoubt
 from ._export.job import ExportJob as ExportJob
@@ -90,6 +91,7 @@ __all__ = (
     "JobDetail",
     "JobError",
     "JobFailed",
+    "JobLost",
     "JobProgress",
     "JobRow",
     "JobStatus",

@@ -25,6 +25,7 @@ from ._export.context import CLOSED_MEANWHILE, JobContext, UntilClosed
 from ._export.detached import Detached
 from ._export.job import ExportJob
 from ._export.submit.precheck import check_export
+from ._export.submit.registry import Registry
 from ._export.watch.last_seen import OnReport
 from ._export.watch.polling import StatusEndpoint, StatusSource
 from ._export.watch.watch import Watch
@@ -121,10 +122,8 @@ class DliClient(Lists):
         self._auth = auth if auth is not None else CredentialChain()
         self._retry = retry or RetryPolicy()
         self._request_timeout = request_timeout
-        self._max_connections = max_connections
-        self._tls = partial(make_ssl_context, verify, cert, trust_env)
-        self._proxy = proxy
-        self._trust_env = trust_env
+        tls = partial(make_ssl_context, verify, cert, trust_env)
+        self._open_own = partial(open_transport, tls, proxy, trust_env, max_connections)
         self._transport = transport
         self._emit = Emitter(on_event)
         self._gate = Gate(max_connections, requests_per_second)
@@ -147,6 +146,7 @@ class DliClient(Lists):
             polling=polling,
             emit=self._emit,
             detached=self._detached,
+            registry=Registry(max_connections),
         )
 
     @classmethod
@@ -167,11 +167,7 @@ class DliClient(Lists):
         if self._state is not _State.NEW:
             raise ClientClosed(f"{self!r}: a client is opened once; make a new one")
         self._loop = anyio.lowlevel.current_token()
-        transport = self._transport
-        if transport is None:
-            transport = await open_transport(
-                self._tls, self._proxy, self._trust_env, self._max_connections
-            )
+        transport = await self._open_own() if self._transport is None else self._transport
         wire = await self._exit.enter_async_context(make_client(transport, self._request_timeout))
         self._exit.push_async_callback(self._tasks.drain)
         self._login = auth = bind(
@@ -309,9 +305,9 @@ class DliClient(Lists):
         """
         return ExportJob.attach(self, job_id, status_source=status_source, polling=polling)
 
-    async def project_id(self) -> str:
-        """The project that requests go to; looked up at the first call if need be."""
-        return await self.api.project_id()
+    def resume(self, token: str) -> ExportJob:
+        """The job of a token, perhaps of another process; see `ExportJob.resume`. No I/O."""
+        return ExportJob.resume(self, token)
 
     async def precheck(self, spec: TableExport) -> None:
         """Looks whether an export can work: database, table, its kind, and queue.

@@ -12,7 +12,6 @@ from bisect import bisect_left, bisect_right, insort
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, cast
 
 import anyio
@@ -153,7 +152,7 @@ class Service:
             numbers.reverse()
         numbers = numbers[(page - 1) * PAGE_SIZE : page * PAGE_SIZE]
         rows = tuple(self._row(self.jobs[n], self._words[n]) for n in numbers)
-        return JobPage(rows, max(0, high - low), datetime.fromtimestamp(EPOCH + self.now, UTC))
+        return JobPage(rows, max(0, high - low))
 
     def _first(self, found: list[int], position: int) -> int:
         if position >= len(self._listed):

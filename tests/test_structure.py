@@ -151,7 +151,7 @@ def test_a_folder_and_a_file_can_be_taken_in_at_a_glance() -> None:
     assert {str(folder): count for folder, count in folders.items() if count > 16} == {}
     top = [path for path in HOUSE.iterdir() if path.name != "__pycache__"]
     assert len(top) <= 18
-    lengths = {path.name: path.read_text(encoding="utf-8").count("\n") for path in FILES}
+    lengths = {module_of(path): path.read_text(encoding="utf-8").count("\n") for path in FILES}
     assert {name: length for name, length in lengths.items() if length > 330} == {}
 
 

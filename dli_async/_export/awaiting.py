@@ -8,11 +8,16 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Protocol
 
+from .._values.enums import JobStatus
 from .._values.errors import NotFound
+from .._values.events import EndEvent, StatusEvent
+from .._values.reports import StatusReport
 from .._values.spec import TableExport
 from .context import JobContext
 from .errors import JobError, JobHandle, SubmitInDoubt
 from .submit.submission import Submission
+
+_log = logging.getLogger("dli_async.watch")
 
 
 class Awaited(JobHandle, Protocol):
@@ -83,6 +88,26 @@ def absence_noted(job: Awaited) -> Iterator[None]:
             job.submission.abandoned = False
             note_detached(job)
         raise
+
+
+def tell_change(job: Awaited, report: StatusReport, before: StatusReport | None) -> None:
+    """Tells log and listeners that a job was seen in another state, or at its end."""
+    job_id = job.job_id or report.job_id
+    previous = before.status if before else None
+    if report.start_time is not None:
+        job.submission.saw_start(report.start_time)
+    if report.status is JobStatus.UNKNOWN:
+        _log.warning("job %s: unknown status %r; waiting on", job_id, report.raw_status)
+    job.context.emit(StatusEvent(job_id=job_id, status=report.status, previous=previous))
+    if report.is_terminal:
+        job.submission.abandoned = False
+        job.context.detached.discard(job.submission)
+        if job.context.watch is not None:
+            job.context.watch.note_end(report)
+        _log.info("job %s: %s", job_id, report.status)
+        job.context.emit(
+            EndEvent(job_id=job_id, status=report.status, error_code=report.error_code)
+        )
 
 
 def _known_to_exist(job: Awaited) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol
 
@@ -14,9 +14,11 @@ from .._http.api import Api
 from .._values.errors import ClientClosed
 from .._values.events import Emitter
 from .._values.policies import PollPolicy, RetryPolicy, SubmitPolicy
+from .._values.spec import TableExport
 from .detached import Detached
 from .submit.registry import Registry
-from .submit.submission import Submission
+from .submit.submission import Submission, SubmitRecord
+from .token import SavedJob
 from .watch.polling import StatusSource
 from .watch.watch import Watch
 
@@ -46,7 +48,28 @@ class JobContext:
     polling: PollPolicy
     emit: Emitter
     detached: Detached[Any]
-    registry: Registry[Submission] = field(default_factory=Registry)
+    registry: Registry[Submission]
+
+    def submission(
+        self, spec: TableExport | None, saved: SavedJob, record: SubmitRecord | None
+    ) -> Submission:
+        """The submit of an export: the one that other handles here have of it, or a new one."""
+        shared = self.registry.recall(saved.export_id) or self.registry.recall(saved.job_id)
+        submission = shared or Submission(
+            self.api,
+            spec,
+            policy=self.submit,
+            retry=self.retry,
+            registry=self.registry,
+            emit=self.emit,
+            record=record,
+        )
+        if spec is None and shared is None:
+            # Attached by id: it belongs to no export of ours, and looks may find it.
+            submission.job_id = saved.job_id
+        else:
+            submission.resume(saved.job_id, saved.departure)
+        return submission
 
 
 class HasContext(Protocol):

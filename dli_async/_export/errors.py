@@ -104,5 +104,12 @@ class JobCancelled(JobError):
     """Raised when the job ended as CANCELLED, by whomever."""
 
 
+class JobLost(JobError):
+    """Raised when the service shows another export under the job's id, or no job any more.
+
+    Its files, if there are any, tell what became of the export.
+    """
+
+
 class JobTimeout(JobError, TimeoutError):
     """Raised when a wait ended and the job was not seen to end: it may still run."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import nullcontext, suppress
 from functools import partial
@@ -11,23 +10,19 @@ from uuid import uuid4
 
 import anyio
 
-from .._values.enums import JobStatus
 from .._values.errors import ApiError, ConfigurationError
-from .._values.events import EndEvent, StatusEvent
 from .._values.policies import PollPolicy
 from .._values.reports import JobDetail, JobProgress, StatusReport
 from .._values.results import CancelOutcome, ExportResult
 from .._values.spec import TableExport
-from .awaiting import Awaiting, absence_noted, note_detached
+from .awaiting import Awaiting, absence_noted, note_detached, tell_change
 from .context import HasContext
 from .errors import JobTimeout
-from .outcomes import cancel_outcome, check_wait, end_wait, result_of
-from .submit.submission import Submission, SubmitRecord
+from .outcomes import cancel_outcome, check_wait, end_wait, own_report, result_of
+from .submit.submission import SubmitRecord
 from .token import SavedJob
 from .watch.last_seen import LastSeen, Look, OnReport, tell
 from .watch.polling import Polling, StatusSource, ask_source, is_noise
-
-_log = logging.getLogger("dli_async.watch")
 
 
 class ExportJob:
@@ -68,21 +63,7 @@ class ExportJob:
         self._seen = LastSeen()
         self._fresh = False
         self._export_id = saved.export_id
-        shared = context.registry.recall(saved.export_id) or context.registry.recall(saved.job_id)
-        self.submission = shared or Submission(
-            context.api,
-            spec,
-            policy=context.submit,
-            retry=context.retry,
-            registry=context.registry,
-            emit=context.emit,
-            record=record,
-        )
-        if spec is None and shared is None:
-            # Attached by id: it belongs to no export of ours, and looks may find it.
-            self.submission.job_id = saved.job_id
-        else:
-            self.submission.resume(saved.job_id, saved.doubted_at)
+        self.submission = context.submission(spec, saved, record)
 
     @classmethod
     def attach(
@@ -119,14 +100,8 @@ class ExportJob:
             TypeError: the token is not text.
         """
         saved = SavedJob.from_text(token)
-        return cls(
-            client,
-            saved.spec,
-            status_source=status_source,
-            polling=polling,
-            record=record,
-            _saved=saved,
-        )
+        ways = partial(cls, status_source=status_source, polling=polling, record=record)
+        return ways(client, saved.spec, _saved=saved)
 
     @property
     def job_id(self) -> str | None:
@@ -146,16 +121,18 @@ class ExportJob:
     @property
     def in_doubt(self) -> bool:
         """Whether the export may or may not have been accepted."""
-        return self.submission.doubted_at is not None
+        return self.submission.open_departure is not None
 
     @property
     def token(self) -> str:
         """Versioned JSON, without secrets, from which `ExportJob.resume` makes this job again."""
         self._export_id = self._export_id or uuid4().hex
         self.context.registry.remember(self._export_id, self.submission)
-        doubted_at = self.submission.doubted_at
         return SavedJob(
-            export_id=self._export_id, job_id=self.job_id, spec=self.spec, doubted_at=doubted_at
+            export_id=self._export_id,
+            job_id=self.job_id,
+            spec=self.spec,
+            departure=self.submission.open_departure,
         ).to_text()
 
     async def submit(self) -> str:
@@ -223,6 +200,7 @@ class ExportJob:
 
         Raises:
             JobFailed, JobCancelled: the job ended so.
+            JobLost: the service shows another export under the id of this one.
             JobTimeout: the job was not seen to end within `timeout`, or looks kept failing; it
                 may still run.
             SubmitInDoubt, ApiError, RequestError: see `submit`.
@@ -282,7 +260,7 @@ class ExportJob:
             looks = self._begin()
             with suppress(JobTimeout), anyio.move_on_after(timeout):
                 while not self.ended:
-                    self._seen.note(await looks(), self._tell_change)
+                    self._seen.note(await looks(), partial(tell_change, self))
         return cancel_outcome(job_id, self.report)
 
     async def _look(self) -> StatusReport:
@@ -291,7 +269,7 @@ class ExportJob:
         client_source = api.status if self.context.watch else self.context.status_source
         with absence_noted(self):
             report = await ask_source(self._source or client_source, self._accepted_id())
-        self._seen.note(report, self._tell_change)
+        self._seen.note(own_report(report, self.spec), partial(tell_change, self))
         return report
 
     async def _look_through_noise(self) -> None:
@@ -315,7 +293,7 @@ class ExportJob:
             return self._poll(on_report)
 
         async def seen(report: StatusReport) -> None:
-            self._seen.note(report, self._tell_change)
+            self._seen.note(own_report(report, self.spec), partial(tell_change, self))
             await tell(on_report, report)
 
         return watch.wait(
@@ -327,29 +305,17 @@ class ExportJob:
 
     async def _poll(self, on_report: OnReport | None) -> None:
         with self.context.until_closed():
-            await self._seen.wait_for_end(self._begin, on_report, self._tell_change)
-
-    def _tell_change(self, report: StatusReport, before: StatusReport | None) -> None:
-        """Tells log and listeners that the job was seen in another state, or at its end."""
-        job_id = self.job_id or report.job_id
-        previous = before.status if before else None
-        if report.status is JobStatus.UNKNOWN:
-            _log.warning("job %s: unknown status %r; waiting on", job_id, report.raw_status)
-        self.context.emit(StatusEvent(job_id=job_id, status=report.status, previous=previous))
-        if report.is_terminal:
-            self.submission.abandoned = False
-            self.context.detached.discard(self.submission)
-            if self.context.watch is not None:
-                self.context.watch.note_end(report)
-            _log.info("job %s: %s", job_id, report.status)
-            self.context.emit(
-                EndEvent(job_id=job_id, status=report.status, error_code=report.error_code)
-            )
+            await self._seen.wait_for_end(self._begin, on_report, partial(tell_change, self))
 
     def _begin(self) -> Look:
         source = self._source or self.context.status_source
         delay = self._polling.initial_delay if self._is_new else 0.0
-        return Polling(source, self._accepted_id(), self._polling, delay=delay).next
+        look = Polling(source, self._accepted_id(), self._polling, delay=delay).next
+
+        async def look_at_own() -> StatusReport:
+            return own_report(await look(), self.spec)
+
+        return look_at_own
 
     @property
     def _is_new(self) -> bool:

@@ -8,11 +8,11 @@ from collections.abc import Awaitable, Callable
 import anyio
 
 from .._values.enums import JobStatus
-from .._values.errors import ApiError, ConfigurationError, RequestError
+from .._values.errors import ApiError, ConfigurationError, NotFound, RequestError
 from .._values.reports import StatusReport
 from .._values.results import CancelOutcome, ExportResult
 from .._values.spec import TableExport
-from .errors import JobCancelled, JobFailed, JobTimeout, SubmitInDoubt
+from .errors import JobCancelled, JobFailed, JobLost, JobTimeout, SubmitInDoubt
 from .submit.submission import Submission
 from .watch.last_seen import LastSeen
 
@@ -35,6 +35,35 @@ def result_of(report: StatusReport | None, spec: TableExport | None) -> ExportRe
         job_id=report.job_id,
         report=report,
     )
+
+
+def own_report(report: StatusReport, spec: TableExport | None) -> StatusReport:
+    """A report that may well be about the job of a spec.
+
+    Raises:
+        JobLost: it is about an export of another table.
+    """
+    if spec is None:
+        return report
+    said = (report.database_name or "?", report.table_name or "?")
+    pairs = zip(said, (spec.database_name, spec.table_name), strict=True)
+    if any(word != "?" and word.casefold() != name.casefold() for word, name in pairs):
+        other = ".".join(said)
+        raise JobLost(
+            f"job {report.job_id} is an export of {other}, and not of {spec}",
+            job_id=report.job_id,
+            report=report,
+        )
+    return report
+
+
+def unknown_job(job_id: str | None, error: NotFound) -> NotFound | JobLost:
+    """What it means that something was not found; without a job it is a table or a queue."""
+    if job_id is None:
+        return error
+    lost = JobLost(f"the service knows no job {job_id} ({error})", job_id=job_id)
+    lost.__cause__ = error
+    return lost
 
 
 def check_wait(timeout: object, on_timeout: object = "detach") -> None:
@@ -86,7 +115,7 @@ def _not_submitted(
     submission: Submission, timeout: float, undone: str
 ) -> SubmitInDoubt | JobTimeout:
     spec, trouble = submission.spec, submission.trouble
-    if submission.doubted_at is not None:
+    if submission.open_departure is not None:
         return SubmitInDoubt(
             f"{spec}: whether its submit was accepted was not settled within {timeout:g} s",
             spec=spec,

@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from .._values.errors import ConfigurationError
 from .._values.spec import TableExport
+from .departure import Departure, Moment
 
-VERSION = 1
+# 2 tells of a POST of unknown fate when it left, first and last, by two clocks; 1 told by one
+# clock when its first try was due.
+VERSION = 2
+_READABLE = (1, 2)
 
 
 @dataclass(frozen=True, kw_only=True)
 class SavedJob:
     """What is worth keeping of a job.
 
-    `export_id` tells exports apart that have no job id yet; `doubted_at` is when a POST of
-    unknown fate left, in seconds since 1970.
+    `export_id` tells exports apart that have no job id yet; `departure` is when POSTs of unknown
+    fate may have left.
     """
 
     export_id: str | None = None
     job_id: str | None = None
     spec: TableExport | None = None
-    doubted_at: float | None = None
+    departure: Departure | None = None
 
     def to_text(self) -> str:
         """The token."""
@@ -31,7 +38,7 @@ class SavedJob:
             "export_id": self.export_id,
             "job_id": self.job_id,
             "spec": self.spec.body() if self.spec else None,
-            "doubted_at": self.doubted_at,
+            "departure": _dumped(self.departure) if self.departure else None,
         }
         return json.dumps({key: value for key, value in fields.items() if value is not None})
 
@@ -49,19 +56,60 @@ class SavedJob:
         try:
             fields = json.loads(token)
             version = fields["v"]
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, RecursionError):
             raise ConfigurationError(
                 f"token={token[:40]!r}: must be the text of ExportJob.token"
             ) from None
-        if version != VERSION:
-            raise ConfigurationError(f"token of version {version!r}: must be {VERSION}")
-        export_id, job_id = fields.get("export_id"), fields.get("job_id")
-        spec, doubted_at = fields.get("spec"), fields.get("doubted_at")
+        if version not in _READABLE:
+            known = " or ".join(map(str, _READABLE))
+            raise ConfigurationError(f"token of version {version!r}: must be {known}")
+        export_id, job_id, spec = fields.get("export_id"), fields.get("job_id"), fields.get("spec")
         if spec is None and job_id is None:
             raise ConfigurationError("token: must hold a job id or a spec")
         if not isinstance(job_id, str | None) or not isinstance(export_id, str | None):
             raise ConfigurationError("token: job_id and export_id must be text")
-        if not isinstance(doubted_at, int | float | None):
-            raise ConfigurationError("token: doubted_at must be a number")
-        valid = TableExport.model_validate(spec) if spec is not None else None
-        return cls(export_id=export_id, job_id=job_id, spec=valid, doubted_at=doubted_at)
+        return cls(
+            export_id=export_id,
+            job_id=job_id,
+            spec=TableExport.model_validate(spec) if spec is not None else None,
+            departure=_departure(fields),
+        )
+
+
+def _dumped(departure: Departure) -> dict[str, dict[str, float]]:
+    """Times in seconds since 1970, by this machine's clock and by the service's."""
+    return {"earliest": _times(departure.earliest), "latest": _times(departure.latest)}
+
+
+def _times(moment: Moment) -> dict[str, float]:
+    by_server = {} if moment.server is None else {"server": moment.server}
+    return {"wall": moment.wall, **by_server}
+
+
+def _departure(fields: Mapping[str, Any]) -> Departure | None:
+    doubted_at, departure = fields.get("doubted_at"), fields.get("departure")
+    if departure is None:
+        if doubted_at is None:
+            return None
+        return Departure.at(Moment(_seconds("doubted_at", doubted_at)))
+    if not isinstance(departure, dict):
+        raise ConfigurationError("token: departure must hold earliest and latest")
+    return Departure(_moment(departure, "earliest"), _moment(departure, "latest"))
+
+
+def _moment(departure: Mapping[str, Any], name: str) -> Moment:
+    times = departure.get(name)
+    if not isinstance(times, dict):
+        raise ConfigurationError(f"token: departure must hold {name}")
+    server = times.get("server")
+    return Moment(
+        _seconds("wall", times.get("wall")),
+        None if server is None else _seconds("server", server),
+    )
+
+
+def _seconds(name: str, value: Any) -> float:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not math.isfinite(value):
+        raise ConfigurationError(f"token: {name} must be a number of seconds")
+    return float(value)

@@ -87,12 +87,6 @@ class Answer:
     data: dict[str, Any]
     request_id: str | None
     retry_after: float | None
-    date_header: str | None
-
-    @property
-    def date(self) -> datetime | None:
-        """The server's clock at the answer."""
-        return _http_date(self.date_header)
 
 
 def read_answer(
@@ -118,9 +112,7 @@ def read_answer(
             text=text,
             request_id=request_id_of(headers),
         )
-    return Answer(
-        status_code, data, request_id_of(headers), retry_after_of(headers), headers.get("date")
-    )
+    return Answer(status_code, data, request_id_of(headers), retry_after_of(headers))
 
 
 def request_id_of(headers: Mapping[str, str]) -> str | None:
@@ -130,7 +122,7 @@ def request_id_of(headers: Mapping[str, str]) -> str | None:
 
 def date_of(headers: Mapping[str, str]) -> datetime | None:
     """The server's clock at its answer."""
-    return _http_date(headers.get("date"))
+    return http_date(headers.get("date"))
 
 
 def retry_after_of(headers: Mapping[str, str]) -> float | None:
@@ -140,7 +132,7 @@ def retry_after_of(headers: Mapping[str, str]) -> float | None:
         return None
     if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text):
         return float(text)
-    until = _http_date(text)
+    until = http_date(text)
     if until is None:
         return None
     # The server's own clock, if it tells it: ours may be wrong.
@@ -148,7 +140,8 @@ def retry_after_of(headers: Mapping[str, str]) -> float | None:
     return max(0.0, (until - now).total_seconds())
 
 
-def _http_date(text: str | None) -> datetime | None:
+def http_date(text: str | None) -> datetime | None:
+    """The moment that a `Date` or `Retry-After` header names; None if it names none."""
     try:
         moment = parsedate_to_datetime(text or "")
     except (ValueError, OverflowError):

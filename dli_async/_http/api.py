@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from itertools import count
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -26,11 +25,10 @@ Row = TypeVar("Row")
 
 @dataclass(frozen=True, slots=True)
 class JobPage:
-    """One page of the job list; `job_count` counts all pages, `date` is the server's clock."""
+    """One page of the job list; `job_count` counts all pages."""
 
     rows: tuple[JobRow, ...]
     job_count: int
-    date: datetime | None
 
 
 class Api:
@@ -48,13 +46,13 @@ class Api:
     async def export_table(
         self,
         spec: TableExport,
-        leave: Callable[[], None],
+        leave: Callable[[], Awaitable[None]],
         settle: Callable[[ExportAccepted | DliError], None],
     ) -> None:
         """Posts an export once (dli_02_0020).
 
-        `leave` is called when the request is about to leave, and then `settle`, exactly once, with
-        what came of it.
+        `leave` is awaited when the request is about to leave, and then `settle` is called, exactly
+        once, with what came of it; not if `leave` raised.
         """
         path = await self.http.unsent(self._path(spec.route))
 
@@ -98,7 +96,13 @@ class Api:
         call = Call("GET", await self._path("/v1.0/{project_id}/jobs"), {**params, **paging})
         answer = await self.http.request(call, repeat=repeat)
         rows = tuple(_item(JobRow, row, answer) for row in _items(answer, "jobs"))
-        return JobPage(rows, _count(answer, "job_count"), answer.date)
+        count = _count(answer, "job_count")
+        # An answer that shows nothing must not pass for one that says that there is nothing.
+        if answer.data.get("jobs") is None:
+            raise _unreadable("the answer holds no list of jobs", answer)
+        if not rows and count > 0 and page == 1:
+            raise _unreadable(f"a list of {count} jobs shows none of them", answer)
+        return JobPage(rows, count)
 
     def jobs(self, params: Mapping[str, str | int | None]) -> AsyncIterator[JobRow]:
         """All pages of jobs; a row that moved from one page to the next is given once."""
@@ -226,12 +230,8 @@ def _item(model: type[Model], data: Any, answer: Answer) -> Model:
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
-        raise InvalidResponse(
-            f"{model.__name__} cannot be read: {field}: {first['msg']}",
-            status_code=answer.status_code,
-            text=str(answer.data),
-            request_id=answer.request_id,
-        ) from error
+        why = f"{model.__name__} cannot be read: {field}: {first['msg']}"
+        raise _unreadable(why, answer) from error
 
 
 def _items(answer: Answer, key: str) -> list[dict[str, Any]]:
@@ -239,13 +239,17 @@ def _items(answer: Answer, key: str) -> list[dict[str, Any]]:
     if rows is None:
         return []
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise InvalidResponse(
-            f"{key} is not a list of objects",
-            status_code=answer.status_code,
-            text=str(answer.data),
-            request_id=answer.request_id,
-        )
+        raise _unreadable(f"{key} is not a list of objects", answer)
     return rows
+
+
+def _unreadable(why: str, answer: Answer) -> InvalidResponse:
+    return InvalidResponse(
+        why,
+        status_code=answer.status_code,
+        text=str(answer.data),
+        request_id=answer.request_id,
+    )
 
 
 def _count(answer: Answer, key: str) -> int:

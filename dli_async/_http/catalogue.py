@@ -8,7 +8,7 @@ from datetime import datetime
 from .._values.catalog import DatabaseRow, QueueRow, TableDescription, TableRow
 from .._values.enums import JobStatus
 from .._values.errors import ConfigurationError
-from .._values.reports import JobRow
+from .._values.reports import JobRow, StatusReport
 from .api import Api
 
 
@@ -19,6 +19,18 @@ class Lists:
     def api(self) -> Api:
         """The endpoints."""
         raise NotImplementedError
+
+    async def project_id(self) -> str:
+        """The project that requests go to; looked up at the first call if need be."""
+        return await self.api.project_id()
+
+    async def status(self, job_id: str) -> StatusReport:
+        """One look at a job (dli_02_0021), without repeats; a `StatusSource` may ask it.
+
+        Raises:
+            ApiError, RequestError: the look failed.
+        """
+        return await self.api.status(job_id, repeat=False)
 
     async def jobs(
         self,

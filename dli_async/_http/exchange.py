@@ -29,7 +29,7 @@ from .._values.errors import (
 )
 from .._values.events import Emitter, RequestEvent, RetryEvent
 from .._values.policies import RetryCallState, RetryPolicy, is_transient
-from .answers import Answer, read_answer
+from .answers import Answer, http_date, read_answer
 from .owned_tasks import OwnedTasks
 from .throttle import Gate
 from .transport import TRANSPORT_ERRORS, Wire, never_left, stands_cancelling
@@ -42,6 +42,8 @@ Params = Mapping[str, str | int | bool | None]
 Settle = Callable[[Answer | DliError], None]
 
 _CONNECT_LIMIT = 10.0
+# Seconds after which a POST that was announced and has not left may not leave any more.
+HELD_UP = 5.0
 _HEADERS = {
     "Accept": "application/json",
     "Accept-Encoding": "gzip, deflate",
@@ -83,6 +85,24 @@ def make_client(transport: httpx.AsyncBaseTransport, request_timeout: float) -> 
     return Wire(transport, httpx.Timeout(None, connect=connect))
 
 
+class ServerClock:
+    """The service's clock, as the `Date` of its answers tells it."""
+
+    def __init__(self) -> None:
+        self._date: str | None = None
+        self._at = 0.0
+
+    def note(self, date: str | None) -> None:
+        """Takes in the header of an answer that has just come."""
+        if date is not None:
+            self._date, self._at = date, anyio.current_time()
+
+    def now(self) -> float | None:
+        """What it shows, in seconds since 1970; None while no answer has told it."""
+        date = http_date(self._date)
+        return None if date is None else date.timestamp() + anyio.current_time() - self._at
+
+
 class Http:
     """Exchanges JSON with one endpoint, within one client's budget.
 
@@ -117,6 +137,7 @@ class Http:
         self._retry = retry
         self.request_timeout = request_timeout
         self._emit = emit
+        self.server_clock = ServerClock()
         # Other pools may lose a slot when a request is cancelled, so theirs never is.
         self._stands_cancelling = stands_cancelling(client.transport)
 
@@ -135,20 +156,29 @@ class Http:
         once = partial(self._once, call, urgent=True)
         return await self._retry.run(once, is_transient, partial(self._tell_retry, call))
 
-    async def post(self, call: Call, leave: Callable[[], None], settle: Settle) -> None:
+    async def post(self, call: Call, leave: Callable[[], Awaitable[None]], settle: Settle) -> None:
         """Carries out one try of a call that must not be repeated blindly.
 
-        `leave` is called when it has a slot. From then on it runs to its end whatever happens to
-        the caller, and `settle` is called with its outcome, exactly once.
+        `leave` is awaited when it has a slot, and what it raises keeps it from leaving. From then
+        on it runs to its end whatever happens to the caller, and `settle` is called with its
+        outcome, exactly once.
         """
         await self.unsent(self._auth.prepare())
         await self._gate.enter()
-        leave()
+        try:
+            await leave()
+        except BaseException:
+            self._gate.leave()
+            raise
         outcome: Answer | DliError = ResponseLost(f"{call.method} {call.path}: cut off")
+        left_at = anyio.current_time()
 
         async def exchange() -> None:
             nonlocal outcome
             try:
+                # A process that was stopped here meanwhile may have been given up by others.
+                if anyio.current_time() - left_at > HELD_UP:
+                    raise RequestNotSent(f"{call.method} {call.path}: held up before it left")
                 outcome = await self._exchange(call)
             except DliError as error:
                 outcome = error
@@ -194,7 +224,9 @@ class Http:
         started = anyio.current_time()
         outcome: Answer | BaseException | None = None
         try:
-            outcome = read_answer(*await self._send(call), self._auth.redact)
+            status_code, headers, content = await self._send(call)
+            self.server_clock.note(headers.get("date"))
+            outcome = read_answer(status_code, headers, content, self._auth.redact)
         except BaseException as error:
             outcome = error
             self._heed(error, started)

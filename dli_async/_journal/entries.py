@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from .._export.errors import JobCancelled, JobError, JobFailed
+from .._export.departure import Departure, Moment
+from .._export.errors import JobCancelled, JobError, JobFailed, JobLost
 from .._values.enums import JobStatus
 from .._values.reports import StatusReport
 from .._values.results import ExportResult
@@ -19,8 +20,9 @@ from .._values.spec import TableExport
 class ExportState(StrEnum):
     """How far an export is.
 
-    `SUBMITTING` is written before the POST leaves, so after a crash it means: look before posting
-    again. The last three are the end; `FAILED` without a job id was never accepted.
+    `SUBMITTING` is written right before the POST leaves, so after a crash it means: look before
+    posting again. The last four are the end: `FAILED` without a job id was never accepted, and of
+    a job that is `LOST` the service knows nothing, or shows another export under its id.
     """
 
     PLANNED = "planned"
@@ -29,6 +31,7 @@ class ExportState(StrEnum):
     FINISHED = "finished"
     FAILED = "failed"
     CANCELLED = "cancelled"
+    LOST = "lost"
 
     @property
     def is_end(self) -> bool:
@@ -36,7 +39,7 @@ class ExportState(StrEnum):
         return self in ENDS
 
 
-ENDS = (ExportState.FINISHED, ExportState.FAILED, ExportState.CANCELLED)
+ENDS = (ExportState.FINISHED, ExportState.FAILED, ExportState.CANCELLED, ExportState.LOST)
 
 _END_OF = {
     JobStatus.FINISHED: ExportState.FINISHED,
@@ -56,9 +59,10 @@ class JournalEntry:
 
     Its key is `database_name`, `table_name`, `data_path` (as asked for) and `attempt` (from 1);
     `spec` is what this attempt sends, to `folder`, which may be a fresh one. `doubted_at` is when
-    the first POST of unknown fate was due. `status` is the job's last known state. `duration` is in
-    seconds, `row_count` in rows, `input_size` in bytes. An export with an owner and no lease
-    belongs to a bulk run, whose lock decides whether it lives.
+    the first POST of unknown fate left, and `departed_at` when the last one may have, both by the
+    clock of the machine, and `_server` by the service's. `status` is the job's last known state.
+    `duration` is in seconds, `row_count` in rows, `input_size` in bytes. An export with an owner
+    and no lease belongs to a bulk run, whose lock decides whether it lives.
     """
 
     id: int
@@ -83,14 +87,17 @@ class JournalEntry:
     input_size: int | None
     spec_json: str = field(repr=False)
     report_json: str | None = field(repr=False)
+    departed_at: datetime | None = None
+    doubted_at_server: datetime | None = None
+    departed_at_server: datetime | None = None
 
     @classmethod
     def of(cls, row: sqlite3.Row) -> JournalEntry:
         """The entry that a row of the table `exports` makes."""
-        values = dict(row)
+        values = {name: value for name, value in dict(row).items() if name in _COLUMNS}
         values["state"] = ExportState(values["state"])
         for name in _MOMENTS:
-            values[name] = moment(values[name])
+            values[name] = moment(values.get(name))
         return cls(**values)
 
     @property
@@ -103,13 +110,21 @@ class JournalEntry:
         """The report that ended the job, or None."""
         return StatusReport.model_validate_json(self.report_json) if self.report_json else None
 
-    def held_by_other(self, owner: str, now: datetime) -> bool:
-        """Whether somebody else's lease on it is still good."""
-        expires = self.lease_expires_at
-        return self.owner != owner and expires is not None and expires > now
+    @property
+    def departure(self) -> Departure | None:
+        """When POSTs of unknown fate may have left; None if there are none."""
+        if self.doubted_at is None:
+            return None
+        earliest = _departed(self.doubted_at, self.doubted_at_server)
+        # Journals of the first release knew one time only.
+        if self.departed_at is None:
+            return Departure.at(earliest)
+        return Departure(earliest, _departed(self.departed_at, self.departed_at_server))
 
     def outcome(self) -> ExportResult | JobError | None:
         """What a job that has ended came to; None while it has not, or if there never was one."""
+        if self.state is ExportState.LOST:
+            return JobLost(self.error or "the job is lost", job_id=self.job_id)
         report = self.report
         if report is None or not self.state.is_end:
             return None
@@ -150,7 +165,17 @@ class JournalEvent:
         return {name: _plain(value) for name, value in asdict(self).items()}
 
 
-_MOMENTS = ("lease_expires_at", "doubted_at", "created_at", "updated_at", "ended_at")
+_MOMENTS = (
+    *("lease_expires_at", "created_at", "updated_at", "ended_at"),
+    *("doubted_at", "departed_at", "doubted_at_server", "departed_at_server"),
+)
+
+
+_COLUMNS = frozenset(column.name for column in fields(JournalEntry))
+
+
+def _departed(wall: datetime, server: datetime | None) -> Moment:
+    return Moment(wall.timestamp(), None if server is None else server.timestamp())
 
 
 def moment(seconds: float | None) -> Any:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import time
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -21,6 +20,7 @@ from typing import Any, TypeVar
 
 import anyio.to_thread
 
+from .._export.departure import Departure
 from .._values.errors import ConfigurationError
 from .._values.reports import StatusReport
 from .._values.spec import TableExport
@@ -30,6 +30,10 @@ from .sqlite.schema import reading, writing
 from .sqlite.writer import Writer
 
 T = TypeVar("T")
+
+_NO_DEPARTURE: Any = dict.fromkeys(
+    ("doubted_at", "departed_at", "doubted_at_server", "departed_at_server")
+)
 
 
 class JournalReader:
@@ -198,9 +202,15 @@ class Journal(JournalReader):
         change = partial(changes.plan_again, entry=entry, spec=spec, owner=self.owner)
         return await self._writer.run(change)
 
-    async def submitting(self, export_id: int) -> None:
-        """Notes, durably, that a POST is about to leave."""
-        change = partial(changes.note_submitting, export_id=export_id, at=time.time())
+    async def departing(self, export_id: int, departure: Departure) -> None:
+        """Notes, durably, that a POST leaves now.
+
+        Raises:
+            JournalError: it may not, since the export has ended, or another worker has it.
+        """
+        change = partial(
+            changes.note_departure, export_id=export_id, owner=self.owner, departure=departure
+        )
         await self._writer.run(change, durable=True)
 
     async def submitted(self, export_id: int, job_id: str, error: str | None = None) -> None:
@@ -228,16 +238,20 @@ class Journal(JournalReader):
             report_json=dump_report(report),
         )
 
+    async def lost(self, export_id: int, error: str) -> None:
+        """Notes that the service does not know the job of an export, or gives its id to another."""
+        await self._change(export_id, state=ExportState.LOST, error=error)
+
     async def refused(self, export_id: int, error: str) -> None:
         """Notes that an export was not accepted, so that there is no job of it."""
-        await self._change(export_id, state=ExportState.FAILED, error=error, doubted_at=None)
+        await self._change(export_id, state=ExportState.FAILED, error=error, **_NO_DEPARTURE)
 
     async def not_sent(self, export_id: int) -> None:
         """Notes that the POST that was about to leave did not, and that nobody refused it."""
-        await self._change(export_id, state=ExportState.PLANNED, doubted_at=None)
+        await self._change(export_id, state=ExportState.PLANNED, **_NO_DEPARTURE)
 
-    async def in_doubt(self, export_id: int, error: str) -> None:
-        """Notes why it is not known whether an export was accepted."""
+    async def trouble(self, export_id: int, error: str) -> None:
+        """Notes why an export does not get on, or why it is not known whether it was accepted."""
         await self._change(export_id, error=error)
 
     async def claim(self, export_id: int | None = None, *, lease: float) -> list[JournalEntry]:
@@ -268,7 +282,9 @@ class Journal(JournalReader):
         await self._writer.run(change)
 
     async def _change(self, export_id: int, *, durable: bool = False, **columns: Any) -> None:
-        change = partial(changes.change, export_id=export_id, **columns)
+        # What is known of a job is true whoever tells it; all else only the owner may say.
+        owner = None if "job_id" in columns else self.owner
+        change = partial(changes.change, export_id=export_id, owner=owner, **columns)
         await self._writer.run(change, durable=durable)
 
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import time
-
-import anyio
-
 from .._export.context import HasContext
-from .._export.errors import JobError
+from .._export.departure import Departure
+from .._export.errors import JobError, JobLost
 from .._export.job import ExportJob
 from .._export.submit.submission import SubmitRecord
 from .._export.token import SavedJob
@@ -15,17 +12,8 @@ from .._values.errors import DliError, JournalError
 from .._values.reports import StatusReport
 from .._values.results import ExportResult
 from .._values.spec import TableExport
-from .entries import JournalEntry, moment
+from .entries import JournalEntry
 from .journal import Journal
-
-# How many exports may be between "about to be posted" and "accepted": after a crash each of them
-# must be looked for.
-_SUBMITTING = 16
-
-
-def submit_slots() -> anyio.Semaphore:
-    """What the records of one journal's owner take before they post."""
-    return anyio.Semaphore(_SUBMITTING)
 
 
 class Record:
@@ -51,8 +39,8 @@ class Record:
         """The handle: a new one, or one that goes on where an earlier run stopped."""
         return ExportJob(client, self.spec, record=submit)
 
-    async def before_post(self) -> None:
-        """A POST is about to leave."""
+    async def before_post(self, departure: Departure) -> None:
+        """A POST leaves now."""
 
     async def accepted(self, job_id: str) -> None:
         """The export became a job."""
@@ -62,6 +50,9 @@ class Record:
 
     async def ended(self, report: StatusReport, error: str | None) -> None:
         """The job has ended."""
+
+    async def lost(self, error: JobLost) -> None:
+        """The service does not know the job, or gives its id to another export."""
 
     async def left(self, job: ExportJob, error: Exception | None) -> None:
         """Nobody waits any more, and the end is not known; `error` says why, if it was one."""
@@ -74,16 +65,14 @@ class Record:
 class JournalRecord(Record):
     """One attempt of one export, remembered in a journal."""
 
-    def __init__(self, journal: Journal, slots: anyio.Semaphore, entry: JournalEntry) -> None:
+    def __init__(self, journal: Journal, entry: JournalEntry) -> None:
         super().__init__(entry.spec, entry.attempt)
         self._journal = journal
-        self._slots = slots
         self._entry = entry
-        self._has_slot = False
-        self._is_marked = entry.doubted_at is not None
+        self._is_marked = entry.departure is not None
         self.job_id = self._noted_id = entry.job_id
         self.past = entry.outcome()
-        if entry.held_by_other(journal.owner, moment(time.time())):
+        if entry.owner != journal.owner:
             self.obstacle = JournalError(
                 f"{entry.spec}: belongs to {entry.owner} until {entry.lease_expires_at}"
             )
@@ -92,20 +81,14 @@ class JournalRecord(Record):
         entry = self._entry
         if entry.job_id is not None:
             return ExportJob.attach(client, entry.job_id, spec=self.spec)
-        if entry.doubted_at is not None:
-            saved = SavedJob(spec=self.spec, doubted_at=entry.doubted_at.timestamp())
-            return ExportJob.resume(client, saved.to_text(), record=submit)
-        return ExportJob(client, self.spec, record=submit)
+        saved = SavedJob(spec=self.spec, departure=entry.departure)
+        return ExportJob.resume(client, saved.to_text(), record=submit)
 
-    async def before_post(self) -> None:
-        if not self._has_slot:
-            await self._slots.acquire()
-            self._has_slot = True
+    async def before_post(self, departure: Departure) -> None:
         self._is_marked = True
-        await self._journal.submitting(self._entry.id)
+        await self._journal.departing(self._entry.id, departure)
 
     async def accepted(self, job_id: str) -> None:
-        self._give_slot_back()
         await self._journal.submitted(self._entry.id, job_id)
         self._noted_id = job_id
 
@@ -115,15 +98,17 @@ class JournalRecord(Record):
     async def ended(self, report: StatusReport, error: str | None) -> None:
         await self._journal.ended(self._entry.id, report, error)
 
+    async def lost(self, error: JobLost) -> None:
+        await self._journal.lost(self._entry.id, str(error))
+
     async def left(self, job: ExportJob, error: Exception | None) -> None:
-        self._give_slot_back()
         reason = None if error is None else str(error) or type(error).__name__
         if job.job_id is not None:
             if reason is not None or job.job_id != self._noted_id:
                 await self._journal.submitted(self._entry.id, job.job_id, reason)
         elif job.in_doubt:
             if reason is not None:
-                await self._journal.in_doubt(self._entry.id, reason)
+                await self._journal.trouble(self._entry.id, reason)
         elif reason is not None:
             await self._journal.refused(self._entry.id, reason)
         elif self._is_marked:
@@ -131,12 +116,7 @@ class JournalRecord(Record):
 
     async def again(self, spec: TableExport) -> Record:
         entry = await self._journal.plan_again(self._entry, spec)
-        return JournalRecord(self._journal, self._slots, entry)
-
-    def _give_slot_back(self) -> None:
-        if self._has_slot:
-            self._has_slot = False
-            self._slots.release()
+        return JournalRecord(self._journal, entry)
 
 
 class Records:
@@ -148,7 +128,6 @@ class Records:
 
     def __init__(self, journal: Journal | None) -> None:
         self._journal = journal
-        self._slots = submit_slots()
 
     async def open(self, spec: TableExport) -> Record:
         """What is known of an export.
@@ -159,4 +138,4 @@ class Records:
         """
         if self._journal is None:
             return Record(spec)
-        return JournalRecord(self._journal, self._slots, await self._journal.plan(spec))
+        return JournalRecord(self._journal, await self._journal.plan(spec))

@@ -20,6 +20,7 @@
   * JobError                  about one job, which can be awaited again
     * JobFailed
     * JobCancelled
+    * JobLost                 the service knows no such job, or another one by its id
     * JobTimeout (TimeoutError)  the wait ended; the job may still run
   * JournalError
 """

@@ -11,8 +11,10 @@ import anyio.lowlevel
 from anyio.streams.memory import MemoryObjectSendStream
 
 from .._export.context import HasContext
-from .._export.errors import JobCancelled, JobFailed
+from .._export.departure import Departure
+from .._export.errors import JobCancelled, JobFailed, JobLost
 from .._export.job import ExportJob
+from .._export.outcomes import unknown_job
 from .._journal.records import Record, Records
 from .._values.errors import (
     AuthenticationError,
@@ -20,6 +22,7 @@ from .._values.errors import (
     ConfigurationError,
     InvalidExport,
     JournalError,
+    NotFound,
     Problem,
 )
 from .._values.reports import StatusReport
@@ -163,7 +166,11 @@ class Run:
         self, spec: TableExport, record: Record, end: ExportResult | Exception
     ) -> Record | None:
         """The next attempt, if there is to be one."""
-        if not isinstance(end, JobFailed) or record.attempt >= self._attempts:
+        if record.attempt >= self._attempts:
+            return None
+        if isinstance(end, JobLost):
+            end.add_note(f"no other attempt was made: look what {spec.data_path} holds first")
+        if not isinstance(end, JobFailed):
             return None
         folder = f"{spec.data_path}-attempt-{record.attempt + 1}"
         fresh = spec.model_copy(update={"data_path": folder})
@@ -195,6 +202,8 @@ class Run:
             return await job.result(timeout=self._timeout, on_report=turn.saw)
         except _FATAL:
             raise
+        except NotFound as error:
+            return unknown_job(job.job_id, error)
         except Exception as error:
             return error
 
@@ -202,6 +211,8 @@ class Run:
 async def _note_end(record: Record, job: ExportJob, end: ExportResult | Exception) -> None:
     if isinstance(end, ExportResult):
         await record.ended(end.report, None)
+    elif isinstance(end, JobLost):
+        await record.lost(end)
     elif isinstance(end, (JobFailed, JobCancelled)) and end.report is not None:
         await record.ended(end.report, str(end))
     else:
@@ -217,8 +228,8 @@ class _Turn:
         self._record = record
         self._last_status: str | None = None
 
-    async def before_post(self) -> None:
-        await self._record.before_post()
+    async def before_post(self, departure: Departure) -> None:
+        await self._record.before_post(departure)
 
     async def accepted(self, job_id: str) -> None:
         await self._record.accepted(job_id)

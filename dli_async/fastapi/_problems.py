@@ -19,6 +19,7 @@ from .._export.errors import (
     JobCancelled,
     JobError,
     JobFailed,
+    JobLost,
     JobTimeout,
     SubmitInDoubt,
 )
@@ -57,6 +58,7 @@ STATUS_OF: dict[type[errors.DliError], HTTPStatus] = {
     errors.ResponseLost: HTTPStatus.GATEWAY_TIMEOUT,
     errors.RequestError: HTTPStatus.BAD_GATEWAY,
     SubmitInDoubt: HTTPStatus.GATEWAY_TIMEOUT,
+    JobLost: HTTPStatus.CONFLICT,
     JobTimeout: HTTPStatus.GATEWAY_TIMEOUT,
     JobFailed: HTTPStatus.CONFLICT,
     JobCancelled: HTTPStatus.CONFLICT,

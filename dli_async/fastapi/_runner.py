@@ -16,10 +16,11 @@ import anyio
 from anyio.abc import TaskGroup
 
 from .._client import DliClient
-from .._export.errors import JobCancelled, JobFailed, SubmitInDoubt
+from .._export.errors import JobCancelled, JobFailed, JobLost, SubmitInDoubt
 from .._export.job import ExportJob
+from .._export.outcomes import unknown_job
 from .._journal.entries import JournalEntry
-from .._journal.records import JournalRecord, submit_slots
+from .._journal.records import JournalRecord
 from .._values.errors import ClientClosed, DliError, JournalError, NotFound
 from .._values.policies import is_transient, never_carried_out
 from .._values.reports import StatusReport
@@ -42,7 +43,6 @@ class Runner:
         self._client = client
         self._journal = journal
         self._lease = lease
-        self._slots = submit_slots()
         self._running: dict[int, anyio.CancelScope] = {}
         self._tasks: TaskGroup | None = None
 
@@ -100,7 +100,7 @@ class Runner:
             with scope:
                 for job_id in await self._journal.other_jobs(entry):
                     self._client.job_context.registry.own(job_id)
-                await _Care(self._client, self._journal, self._slots, entry).to_the_end()
+                await _Care(self._client, self._journal, entry).to_the_end()
         except (JournalError, ClientClosed) as error:
             # Cancelled, or another worker has it; else the next tick starts it again.
             _log.warning("export %d: %s", entry.id, error)
@@ -113,12 +113,10 @@ class Runner:
 class _Care:
     """One export, from where the journal says that it is to its end."""
 
-    def __init__(
-        self, client: DliClient, journal: WebJournal, slots: anyio.Semaphore, entry: JournalEntry
-    ) -> None:
+    def __init__(self, client: DliClient, journal: WebJournal, entry: JournalEntry) -> None:
         self._journal = journal
         self._id = entry.id
-        self._record = JournalRecord(journal, slots, entry)
+        self._record = JournalRecord(journal, entry)
         self._job = self._record.job(client, self._record)
         self._last_status = entry.status
 
@@ -150,9 +148,18 @@ class _Care:
             if error.report is not None:
                 await self._record.ended(error.report, str(error))
             return True
+        except (NotFound, JobLost) as error:
+            return await self._is_lost(error)
         except DliError as error:
             return await self._is_hopeless(error)
         await self._record.ended(result.report, None)
+        return True
+
+    async def _is_lost(self, error: NotFound | JobLost) -> bool:
+        lost = unknown_job(self._job.job_id, error) if isinstance(error, NotFound) else error
+        if not isinstance(lost, JobLost):
+            return await self._is_hopeless(lost)
+        await self._record.lost(lost)
         return True
 
     async def _is_hopeless(self, error: DliError) -> bool:
@@ -168,8 +175,8 @@ class _Care:
 def _may_pass(job: ExportJob, error: DliError) -> bool:
     """Whether an error may go away by itself, so that an export is worth another try."""
     if job.job_id is not None:
-        # The job runs, whatever keeps us from seeing it; one that is unknown does not.
-        return not isinstance(error, NotFound)
+        # The job runs, whatever keeps us from seeing it.
+        return True
     if isinstance(error, SubmitInDoubt):
         cause = error.__cause__
         return cause is not None and is_transient(cause)

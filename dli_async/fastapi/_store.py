@@ -1,8 +1,8 @@
 """The journal as a web service uses it: many callers, and several workers on one file.
 
 A worker that was held up for longer than its lease may find that another one has taken over. So
-each change here says under which condition it still holds: an end is never undone, and a POST
-leaves only while its export is this worker's, has no job and was not cancelled.
+each change says under which condition it still holds: an end is never undone, and a POST leaves
+only while its export is this worker's, has no job and was not cancelled.
 """
 
 from __future__ import annotations
@@ -17,8 +17,6 @@ from typing import Any
 from .._journal.entries import ENDS, ExportState, JournalEntry, JournalEvent
 from .._journal.journal import Journal
 from .._journal.sqlite import changes as changes
-from .._values.errors import JournalError
-from .._values.reports import StatusReport
 from .._values.spec import TableExport
 from ._problems import FolderInUse
 from .policy import PolicyViolation
@@ -127,30 +125,6 @@ class WebJournal(Journal):
         """Ends an export that was not posted yet; None if it is too late for that."""
         return await self._writer.run(partial(_cancel_planned, export_id=export_id), durable=True)
 
-    async def submitting(self, export_id: int) -> None:
-        """Notes, durably, that a POST is about to leave.
-
-        Raises:
-            JournalError: it may not, since the export was cancelled, or another worker has it.
-        """
-        change = partial(_note_submitting, export_id=export_id, owner=self.owner)
-        await self._writer.run(change, durable=True)
-
-    async def trouble(self, export_id: int, error: str) -> None:
-        """Notes why an export does not get on."""
-        await self._change(export_id, error=error)
-
-    def saw_status(self, export_id: int, report: StatusReport) -> None:
-        """Notes the state of a job, some time soon."""
-        status = report.raw_status or str(report.status)
-        self._writer.post(partial(_change_unended, export_id=export_id, status=status))
-
-    async def _change(self, export_id: int, *, durable: bool = False, **columns: Any) -> None:
-        # What is known of a job is true whoever tells it; all else only the owner may say.
-        owner = None if "job_id" in columns else self.owner
-        change = partial(_change_unended, export_id=export_id, owner=owner, **columns)
-        await self._writer.run(change, durable=durable)
-
 
 def _accept(
     db: sqlite3.Connection,
@@ -214,24 +188,6 @@ def _cancel_planned(db: sqlite3.Connection, export_id: int) -> JournalEntry | No
         ),
     ).fetchone()
     return JournalEntry.of(row) if row else None
-
-
-def _note_submitting(db: sqlite3.Connection, export_id: int, owner: str) -> None:
-    free = db.execute(
-        f"SELECT 1 FROM exports WHERE id = ? AND owner = ? AND job_id IS NULL AND {_UNENDED}",
-        (export_id, owner),
-    ).fetchone()
-    if not free:
-        raise JournalError(f"export {export_id} is not for {owner} to submit any more")
-    changes.note_submitting(db, export_id, time.time())
-
-
-def _change_unended(
-    db: sqlite3.Connection, export_id: int, owner: str | None = None, **columns: Any
-) -> None:
-    sql = f"SELECT 1 FROM exports WHERE id = ?1 AND (?2 IS NULL OR owner = ?2) AND {_UNENDED}"
-    if db.execute(sql, (export_id, owner)).fetchone():
-        changes.change(db, export_id, **columns)
 
 
 def _change(row: sqlite3.Row) -> Change:

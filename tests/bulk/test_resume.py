@@ -28,7 +28,16 @@ from dli_async._journal.sqlite import schema as schema
 from dli_async.bulk import ExportSubmitted
 from dli_async.emulator import Emulator, NullEngine
 from tests.conftest import REAL
-from tests.journal.support import content, entries_of, opened, quick_client, run, spec, specs
+from tests.journal.support import (
+    content,
+    departure,
+    entries_of,
+    opened,
+    quick_client,
+    run,
+    spec,
+    specs,
+)
 
 S = ExportState
 
@@ -161,7 +170,7 @@ async def test_an_intent_without_an_id_is_looked_for(
     """A run that died between POST and id adopts its job; one that died before it posts."""
     async with Journal.open(path, owner="the dead run", exclusive=True) as journal:
         for one in specs(2):
-            await journal.submitting((await journal.plan(one)).id)
+            await journal.departing((await journal.plan(one)).id, departure())
     landed = await client.submit(spec(1))
     async with quick_client(emulator, request_timeout=1.0) as another:
         found = await run(another, path, specs(2))
@@ -179,7 +188,7 @@ async def test_jobs_of_the_journal_are_never_adopted(
     async with Journal.open(path, owner="the dead run", exclusive=True) as journal:
         other = await journal.plan(spec(2))
         lost = await journal.plan(spec(1))
-        await journal.submitting(lost.id)
+        await journal.departing(lost.id, departure())
         taken = await client.submit(spec(1))
         await journal.submitted(other.id, str(taken.job_id))
     emulator.faults.set([])

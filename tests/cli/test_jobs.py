@@ -216,7 +216,7 @@ def test_doubt_in_json_has_the_token(quick: Server) -> None:
     quick.fail(LOST, BLIND)
     document = Cli(quick).json("export", "db1.t1", "obs://bucket/t1", "--no-wait", code=5)
     assert (document["job_id"], document["error"]["found"]) == (None, [])
-    assert "doubted_at" in document["token"]
+    assert "departure" in document["token"]
 
 
 def test_several_jobs_that_could_be_the_export_are_named(endless: Server) -> None:

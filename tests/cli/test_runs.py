@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from dli_async._journal.journal import Journal
-from tests.journal.support import report, spec, spoil
+from tests.journal.support import departure, report, spec, spoil
 
 from .conftest import Cli, error_line
 
@@ -19,7 +19,7 @@ from .conftest import Cli, error_line
 async def _fill(journal: Journal) -> None:
     finished, failed, running, _ = [await journal.add(spec(number)) for number in range(1, 5)]
     for entry in (finished, failed, running):
-        await journal.submitting(entry.id)
+        await journal.departing(entry.id, departure())
         await journal.submitted(entry.id, f"job-{entry.id}")
     fields: dict[str, Any] = {"duration": 1500, "result_count": 12_345, "input_size": 2_500_000}
     await journal.ended(finished.id, report(job_id="job-1", **fields), None)

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from dli_async import ClientClosed, DliClient, ExportJob, JobTimeout, RetryPolicy, SubmitPolicy
+from dli_async._export.departure import Departure
 from dli_async._export.submit.admission import Admission, Place
 
 from ..support import Service, accepted, spec
@@ -155,7 +156,7 @@ async def test_a_record_that_takes_long_keeps_nobody_out() -> None:
     """Bulk runs wait for their journal before each POST; others submit meanwhile."""
 
     class Slow:
-        async def before_post(self) -> None:
+        async def before_post(self, departure: Departure) -> None:
             await anyio.sleep(3600)
 
         async def accepted(self, job_id: str) -> None: ...

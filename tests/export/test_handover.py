@@ -111,7 +111,7 @@ async def test_a_resumed_doubt_is_looked_for_until_its_post_must_have_ended(
     def clock() -> float:
         return EPOCH.timestamp() + anyio.current_time() - zero
 
-    monkeypatch.setattr("dli_async._export.submit.search.wall_clock", clock)
+    monkeypatch.setattr("dli_async._export.departure.wall_clock", clock)
     engine = NullEngine({"db2": ["t2"]})
     emulator = Emulator(engine=engine, inline=True, clock=clock, launch=2, run=20)
     slow = {"route": "export-table", "when": "before", "kind": "slow-headers:27", "nth": 1}
@@ -144,16 +144,18 @@ async def test_a_token_in_a_second_post_leads_back_to_the_first() -> None:
         return accepted("job-2")
 
     service = Service(submit=[LOST, slow], jobs=dated(EPOCH, jobs=[], job_count=0))
-    doubts: list[float] = []
+    tokens: list[dict[str, Any]] = []
     async with service.client(submit=SubmitPolicy(grace=10)) as client:
         job = ExportJob(client, spec())
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(job.submit)
             for moment in (5, 15):
                 await anyio.sleep(moment)
-                doubts.append(json.loads(job.token)["doubted_at"])
+                tokens.append(json.loads(job.token)["departure"])
+    first, second = tokens
     assert service.count("submit") == 2
-    assert doubts[0] == doubts[1]
+    assert first["earliest"] == second["earliest"] == first["latest"]
+    assert second["latest"]["wall"] > first["latest"]["wall"]
 
 
 async def test_the_job_of_an_abandoned_post_is_not_given_to_an_equal_export() -> None:

@@ -506,7 +506,7 @@ async def test_a_token_resumes_a_submitted_job_without_a_second_submit() -> None
         job = await client.submit(spec())
         token = job.token
     assert "a-secret-token" not in token
-    assert json.loads(token)["v"] == 1
+    assert json.loads(token)["v"] == 2
     async with service.client(transport=httpx.MockTransport(service.handle)) as client:
         again = ExportJob.resume(client, token)
         assert again.job_id == "job-1"

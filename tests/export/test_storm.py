@@ -158,7 +158,7 @@ async def test_a_storm_makes_every_export_exactly_once(
     def clock() -> float:
         return START + anyio.current_time() - zero
 
-    monkeypatch.setattr("dli_async._export.submit.search.wall_clock", clock)
+    monkeypatch.setattr("dli_async._export.departure.wall_clock", clock)
     emulator = Emulator(
         engine=NullEngine({"db1": [f"t{n}" for n in range(7)]}),
         inline=True,
@@ -194,7 +194,7 @@ async def test_a_client_that_closes_in_a_storm_loses_no_job(
     def clock() -> float:
         return START + anyio.current_time() - zero
 
-    monkeypatch.setattr("dli_async._export.submit.search.wall_clock", clock)
+    monkeypatch.setattr("dli_async._export.departure.wall_clock", clock)
     emulator = Emulator(
         engine=NullEngine({"db1": ["t0"]}), inline=True, clock=clock, launch=2, run=20, slots=40
     )

@@ -32,7 +32,7 @@ from dli_async.emulator import Emulator
 from dli_async.fastapi._runner import Runner, _may_pass
 from dli_async.fastapi._store import WebJournal
 from tests.conftest import REAL
-from tests.journal.support import until_lease_ends
+from tests.journal.support import departure, until_lease_ends
 
 from .conftest import ENDLESS, POLLING, Serve, fast_client, is_over, spec
 
@@ -104,10 +104,10 @@ async def test_exports_of_a_dead_worker_are_taken_over(
         [export(1), export(2), export(3)], identity="alice", max_active=None, lease=0.3
     )
     async with fast_client(emulator) as client:
-        await dead.submitting(entries[1].id)
+        await dead.departing(entries[1].id, departure())
         for entry in entries[1:]:
             job = await client.submit(entry.spec)
-        await dead.submitting(entries[2].id)
+        await dead.departing(entries[2].id, departure())
         await dead.submitted(entries[2].id, job.job_id)
     alive = await journal_of("alive")
     async with fast_client(emulator) as client, Runner(client, alive, 0.3).serving():
@@ -148,19 +148,20 @@ async def test_a_worker_that_was_overtaken_sends_nothing(journal_of: Callable[..
     """A worker that was held up longer than its lease may no longer post, nor say that nothing
     was sent; what it learnt of a job still counts, and keeps the other one from posting."""
     slow, quick = await journal_of("slow"), await journal_of("quick")
-    (entry,) = await slow.accept([export()], identity=None, max_active=None, lease=0.001)
-    await slow.submitting(entry.id)
-    await until_lease_ends(entry)
+    (entry,) = await slow.accept([export()], identity=None, max_active=None, lease=600)
+    await slow.departing(entry.id, departure())
+    await slow.renew(lease=0.001)
+    await until_lease_ends(await slow.entry(entry.id))
     (claimed,) = await quick.claim(lease=60)
     assert claimed.id == entry.id
     with pytest.raises(JournalError, match="not for slow"):
-        await slow.submitting(entry.id)
+        await slow.departing(entry.id, departure())
     await slow.not_sent(entry.id)
     await slow.refused(entry.id, "no")
     assert (await quick.entry(entry.id)).state == "submitting"
     await slow.submitted(entry.id, "job-1")
     with pytest.raises(JournalError, match="not for quick"):
-        await quick.submitting(entry.id)
+        await quick.departing(entry.id, departure())
 
 
 async def test_an_end_is_never_undone(journal_of: Callable[..., Any]) -> None:
@@ -173,7 +174,7 @@ async def test_an_end_is_never_undone(journal_of: Callable[..., Any]) -> None:
     await journal.submitted(entry.id, "job-1")
     await journal.trouble(entry.id, "late")
     with pytest.raises(JournalError):
-        await journal.submitting(entry.id)
+        await journal.departing(entry.id, departure())
     assert await journal.last_seq() == seq
 
 
@@ -271,7 +272,7 @@ async def test_polls_that_fail_do_not_end_an_export(
         (InvalidResponse("?", status_code=200), None, False),
         (PermissionDenied("no", status_code=403), None, False),
         (AuthenticationError("no", status_code=401), "job-1", True),
-        (NotFound("gone", status_code=404), "job-1", False),
+        (NotFound("no table", status_code=404), None, False),
         (SubmitInDoubt("?", spec=export()), None, False),
     ],
 )
@@ -293,7 +294,7 @@ def test_a_doubt_is_waited_out_while_looking_fails(emulator: Emulator) -> None:
     assert _may_pass(job, doubt)
 
 
-async def test_a_job_that_the_service_has_forgotten_has_failed(
+async def test_a_job_that_the_service_has_forgotten_is_lost(
     emulator: Emulator, journal_of: Callable[..., Any]
 ) -> None:
     """An export whose job is gone ends, with the service's words."""
@@ -308,7 +309,7 @@ async def test_a_job_that_the_service_has_forgotten_has_failed(
                 runner.start(claimed)
             await until_ended(journal, 1)
     (ended,) = await journal.entries()
-    assert ended.state == "failed"
+    assert ended.state == "lost"
     assert ended.error
 
 

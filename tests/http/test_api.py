@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import anyio.lowlevel
 import httpx
 import pytest
 
@@ -79,7 +80,7 @@ async def exported(body: Any) -> Any:
     outcomes: list[Any] = []
     called = Called(body)
     async with over(called) as api:
-        await api.export_table(SPEC, lambda: None, outcomes.append)
+        await api.export_table(SPEC, anyio.lowlevel.checkpoint, outcomes.append)
     assert called.target == f"POST /v1.0/{PROJECT}/jobs/export-table"
     assert json.loads(called.requests[0].content) == SPEC.body()
     [outcome] = outcomes
@@ -267,12 +268,21 @@ async def test_a_list_that_is_none_cannot_be_understood(rows: Any) -> None:
             _ = [row async for row in api.tables("db", {})]
 
 
-async def test_a_list_that_is_missing_is_empty() -> None:
-    """No rows and no count are none."""
-    async with over(
-        Called({"jobs": None, "job_count": "many"}, Date="Thu, 01 Jan 2026 00:00:00 GMT")
-    ) as api:
+@pytest.mark.parametrize(
+    "body",
+    [{}, {"is_success": True}, {"jobs": None, "job_count": 0}, {"jobs": [], "job_count": 7}],
+)
+async def test_a_list_that_shows_nothing_proves_nothing(body: dict[str, Any]) -> None:
+    """It must not pass for a list that says that there are no jobs."""
+    async with over(Called(body)) as api:
+        with pytest.raises(InvalidResponse, match="list of"):
+            await api.list_jobs({})
+
+
+async def test_an_empty_list_says_that_there_are_no_jobs() -> None:
+    """A count that cannot be read is none; pages after the last one are empty too."""
+    async with over(Called({"jobs": [], "job_count": "many"})) as api:
         page = await api.list_jobs({})
     assert (page.rows, page.job_count) == ((), 0)
-    assert page.date is not None
-    assert page.date.year == 2026
+    async with over(Called({"jobs": [], "job_count": 7})) as api:
+        assert (await api.list_jobs({}, page=2)).rows == ()

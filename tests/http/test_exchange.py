@@ -11,6 +11,7 @@ from email.utils import format_datetime
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import httpx
 import pytest
 import respx
@@ -73,7 +74,11 @@ class Exchanges:
     async def post(self) -> Any:
         """What became of a POST."""
         outcomes: list[Any] = []
-        await self.http.post(POST, lambda: outcomes.append("left"), outcomes.append)
+
+        async def leave() -> None:
+            outcomes.append("left")
+
+        await self.http.post(POST, leave, outcomes.append)
         left, outcome = outcomes
         assert left == "left"
         return outcome
@@ -331,7 +336,7 @@ async def test_a_post_that_left_outlives_its_caller() -> None:
     outcomes: list[Any] = []
     async with over(handler, slots=1) as exchanges:
         async with anyio.create_task_group() as group:
-            group.start_soon(exchanges.http.post, POST, lambda: None, outcomes.append)
+            group.start_soon(exchanges.http.post, POST, anyio.lowlevel.checkpoint, outcomes.append)
             await arrived.wait()
             group.cancel_scope.cancel()
         assert outcomes == []
@@ -367,7 +372,7 @@ async def test_an_error_that_is_not_ours_comes_through_as_it_is() -> None:
         with pytest.raises(ZeroDivisionError):
             await exchanges.http.request(GET)
         with pytest.raises(ZeroDivisionError):
-            await exchanges.http.post(POST, lambda: None, outcomes.append)
+            await exchanges.http.post(POST, anyio.lowlevel.checkpoint, outcomes.append)
         [event, _] = exchanges.told(RequestEvent)
     assert event.error == "bug"
     [outcome] = outcomes

@@ -12,6 +12,7 @@ from typing import Any
 import anyio.lowlevel
 
 from dli_async import DliClient, PollPolicy, RetryPolicy, StatusReport, SubmitPolicy, TableExport
+from dli_async._export.departure import Departure, Moment
 from dli_async._journal.entries import JournalEntry
 from dli_async._journal.journal import JournalReader
 from dli_async.bulk import ExportOutcome
@@ -40,6 +41,11 @@ def spec(number: int = 1, **fields: Any) -> TableExport:
     """An export of a table of db1."""
     given = {"table_name": f"t{number}", "data_path": f"obs://bucket/run/t{number}"}
     return TableExport(database_name="db1", **(given | fields))
+
+
+def departure(server: float | None = None) -> Departure:
+    """A POST that leaves now."""
+    return Departure.at(Moment.now(server))
 
 
 def specs(count: int) -> list[TableExport]:

@@ -19,7 +19,16 @@ from dli_async._journal.entries import ExportState, dump_report
 from dli_async._journal.journal import Journal
 from dli_async._journal.sqlite import schema as schema
 from tests.conftest import REAL
-from tests.journal.support import content, entries_of, opened, report, spec, spoil, until_lease_ends
+from tests.journal.support import (
+    content,
+    departure,
+    entries_of,
+    opened,
+    report,
+    spec,
+    spoil,
+    until_lease_ends,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -42,7 +51,7 @@ async def test_a_journal_tells_the_life_of_an_export(path: Path) -> None:
     """Each step is in the entry, with its times, and is an event with a sequence number."""
     async with Journal.open(path, owner="me") as journal:
         planned = await journal.plan(spec())
-        await journal.submitting(planned.id)
+        await journal.departing(planned.id, departure())
         [doubted] = await journal.entries(states=[S.SUBMITTING])
         await journal.submitted(planned.id, "job-1")
         journal.saw_status(planned.id, report("RUNNING"))
@@ -158,7 +167,7 @@ async def test_intents_and_ids_are_flushed_to_the_disk(path: Path) -> None:
         await journal._writer.run(lambda db: db.set_trace_callback(note))
         entry = await journal.plan(spec())
         assert levels == []
-        await journal.submitting(entry.id)
+        await journal.departing(entry.id, departure())
         assert levels == ["FULL"]
         await journal.ended(entry.id, report(), None)
         assert levels == ["FULL", "NORMAL"]

@@ -27,11 +27,17 @@ class Registry(Generic[S]):
 
     Attributes:
         admission: who may get ready to submit.
+        noting: whose departure may be noted; each holds a connection, and some must be left to
+            others while the notes wait for a disk.
         search: looks for jobs whose submit was not answered.
+
+    Args:
+        max_connections: how many exchanges of the client may be under way.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, max_connections: int) -> None:
         self.admission = Admission(_AT_THE_GATE)
+        self.noting = Admission(max(1, max_connections // 2))
         self.search = Search()
         self._owned: OrderedDict[str, None] = OrderedDict()
         self._locks: Locks[Target] = Locks()

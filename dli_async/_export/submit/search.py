@@ -7,87 +7,58 @@ each job's folder once.
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from time import time as wall_clock
+from datetime import datetime
 
 import anyio
 
 from ..._http.api import PAGE_SIZE, Api
 from ..._values.errors import DliError
 from ..._values.reports import JobRow
+from ..departure import WRONG_AT_MOST, Departure, Moment
 from .locks import Locks
 
-# How far the start of a job may lie before our attempt, for the rounding of `Date` and clocks
-# inside the service.
-_MARGIN = timedelta(seconds=5)
+# Seconds by which the service's `start_time` may lie behind the gateway's `Date`; the folder tells
+# our job from those that this lets in.
+_MARGIN = 60.0
 _REMEMBERED = 50_000
 _EXPORTS: dict[str, str | int | None] = {"job-type": "EXPORT", "order": "start_time_asc"}
-
-
-@dataclass(frozen=True, slots=True)
-class PostTime:
-    """When a POST left, by two clocks: seconds on the event loop's, and seconds since 1970.
-
-    The first serves this process, the second a token that another process resumes.
-    """
-
-    at: float
-    wall: float
-
-    @classmethod
-    def now(cls) -> PostTime:
-        """A POST that leaves at this moment."""
-        return cls(anyio.current_time(), wall_clock())
-
-    @classmethod
-    def from_wall(cls, wall: float) -> PostTime:
-        """A POST of an earlier process."""
-        return cls(anyio.current_time() - max(0.0, wall_clock() - wall), wall)
-
-    def elapsed(self) -> float:
-        """Seconds since the POST left."""
-        return anyio.current_time() - self.at
 
 
 class _Round:
     """One listing, and those who wait for it."""
 
     def __init__(self) -> None:
-        self.oldest = anyio.current_time()
+        self.departures: list[Departure] = []
         self.rows: list[JobRow] | None = None
         self.error: DliError | None = None
-        self._date = datetime.max.replace(tzinfo=UTC)
-        self._date_at = 0.0
+        self._now = Moment(0.0)
 
     @property
     def done(self) -> bool:
         return self.rows is not None or self.error is not None
 
-    def bound(self, at: float) -> datetime:
-        """A moment of the event loop's clock on the server's, less the margin."""
-        return self._date - timedelta(seconds=self._date_at - at) - _MARGIN
-
-    async def fetch(self, api: Api) -> None:
-        """Lists the EXPORT jobs that started since the oldest attempt.
+    async def fetch(self, api: Api, margin: float) -> None:
+        """Lists the EXPORT jobs that started since the oldest departure.
 
         The newest page comes first, since its `Date` gives the server's clock. Older pages are
         read from the bound on in ascending order, which new jobs do not shift.
         """
+        departures = tuple(self.departures)
         newest = await api.list_jobs(_EXPORTS | {"order": "start_time_desc"})
-        self._date, self._date_at = newest.date or _guessed_now(), anyio.current_time()
+        now = Moment.now(api.http.server_clock.now())
+        since = min(departure.started_since(now) for departure in departures) - margin
         rows = {row.job_id: row for row in newest.rows}
-        since = self.bound(self.oldest)
         if len(newest.rows) == PAGE_SIZE and _started_since(newest.rows[-1], since):
-            start = int(since.timestamp() * 1000)
+            start = max(0, int(since * 1000))
             rows |= {row.job_id: row async for row in api.jobs(_EXPORTS | {"start": start})}
+        self._now = now
         self.rows = list(rows.values())
 
-    def rows_since(self, at: float) -> list[JobRow]:
-        """The rows that started since a moment."""
+    def rows_since(self, departure: Departure, margin: float) -> list[JobRow]:
+        """The rows of jobs that a departure may have made."""
         if self.error is not None:
             raise self.error
-        since = self.bound(at)
+        since = departure.started_since(self._now) - margin
         return [row for row in self.rows or () if _started_since(row, since)]
 
 
@@ -99,9 +70,20 @@ class Search:
         self._locks: Locks[str] = Locks()
         self._open: _Round | None = None
         self._fetching: anyio.Event | None = None
+        self._lag = 0.0
 
-    async def rows_since(self, api: Api, attempt: PostTime) -> list[JobRow]:
-        """EXPORT jobs that started since an attempt, as the service lists them from now on.
+    def note_start(self, departure: Departure, start: datetime) -> None:
+        """Learns from a job of ours how far `start_time` lies behind the clock of the gateway."""
+        left_at = departure.earliest.server
+        if left_at is not None:
+            self._lag = max(self._lag, min(left_at - start.timestamp(), WRONG_AT_MOST))
+
+    @property
+    def _margin(self) -> float:
+        return _MARGIN + self._lag
+
+    async def rows_since(self, api: Api, departure: Departure) -> list[JobRow]:
+        """EXPORT jobs that a departure may have made, as the service lists them from now on.
 
         Whoever asks while a listing is under way waits for the next one, which serves all of them.
 
@@ -109,20 +91,20 @@ class Search:
             DliError: the listing failed.
         """
         mine = self._open = self._open or _Round()
-        mine.oldest = min(mine.oldest, attempt.at)
+        mine.departures.append(departure)
         while not mine.done:
             if self._fetching is not None:
                 await self._fetching.wait()
             else:
                 await self._lead(api, mine)
-        return mine.rows_since(attempt.at)
+        return mine.rows_since(departure, self._margin)
 
     async def _lead(self, api: Api, mine: _Round) -> None:
         ended = self._fetching = anyio.Event()
         if self._open is mine:
             self._open = None
         try:
-            await mine.fetch(api)
+            await mine.fetch(api, self._margin)
         except DliError as error:
             mine.error = error
         finally:
@@ -142,10 +124,5 @@ class Search:
             return self._paths[job_id]
 
 
-def _guessed_now() -> datetime:
-    # Without `Date` there is our own clock, which the gateway lets be wrong by 15 minutes.
-    return datetime.fromtimestamp(wall_clock(), UTC) - timedelta(minutes=15)
-
-
-def _started_since(row: JobRow, since: datetime) -> bool:
-    return row.start_time is None or row.start_time >= since
+def _started_since(row: JobRow, since: float) -> bool:
+    return row.start_time is None or row.start_time.timestamp() >= since

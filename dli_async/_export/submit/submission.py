@@ -8,14 +8,16 @@ export owns. Lists lag, so looks go on through a grace window before another POS
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from typing import Protocol, cast
 
 import anyio
 
 from ..._http.api import Api
+from ..._http.exchange import HELD_UP
 from ..._values.errors import (
     AlreadyExists,
     DliError,
@@ -27,13 +29,16 @@ from ..._values.paths import same_path
 from ..._values.policies import RetryPolicy, SubmitPolicy, is_transient, never_carried_out
 from ..._values.reports import ExportAccepted, JobRow
 from ..._values.spec import TableExport
+from ..departure import Departure, Moment
 from ..errors import SubmitInDoubt
 from .admission import Place
 from .registry import Registry
-from .search import PostTime
 from .verdict import Verdict, judge
 
 _log = logging.getLogger("dli_async.submit")
+
+# A departure is noted again if that took too long, but not for ever.
+_NOTES = 3
 
 
 @dataclass(frozen=True)
@@ -47,8 +52,12 @@ class Found:
 class SubmitRecord(Protocol):
     """Keeps record of a submit outside this process, so that another one can go on from there."""
 
-    async def before_post(self) -> None:
-        """Awaited right before each POST; what it raises keeps the POST from leaving."""
+    async def before_post(self, departure: Departure) -> None:
+        """Awaited right before each POST leaves, after all that can wait.
+
+        A process that finds `departure` and no job must look before it posts. What this raises
+        keeps the POST from leaving.
+        """
 
     async def accepted(self, job_id: str) -> None:
         """Awaited when the job is known, before whoever submits hears of it."""
@@ -59,7 +68,6 @@ class Submission:
 
     Attributes:
         job_id: the accepted or adopted job, or None.
-        doubt: the POST whose fate is unknown, or None.
         trouble: what kept the last POST from being carried out, or None.
         awaiters: how many tasks await the export now.
         abandoned: whether the last of them left before its end.
@@ -79,36 +87,37 @@ class Submission:
         # A job attached by its id has none, and never submits.
         self.spec = cast(TableExport, spec)
         self.job_id: str | None = None
-        self.doubt: PostTime | None = None
         self.trouble: DliError | None = None
+        self.awaiters = 0
+        self.abandoned = False
         self._api = api
         self._policy = policy
         self._retry = retry
         self._registry = registry
         self._emit = emit
-        self.awaiters = 0
-        self.abandoned = False
         self._record = record
+        self._departure: Departure | None = None
         self._in_flight: anyio.Event | None = None
-        self._attempt: PostTime | None = None
         self._outcome: ExportAccepted | DliError | None = None
-        self._first_doubt: PostTime | None = None
+        self._doubtful = False
         self._doubts = 0
+        self._has_posted = False
         self._landed = False
 
-    def resume(self, job_id: str | None, doubted_at: float | None) -> None:
+    def resume(self, job_id: str | None, departure: Departure | None) -> None:
         """Takes over what a token or a journal says of an earlier process's submit.
 
         Args:
-            doubted_at: when the POST of unknown fate left, in seconds since 1970.
+            departure: when its POSTs may have left, if their fate is unknown.
         """
         if self.job_id is not None:
             return
         if job_id is not None:
             self._take(job_id)
-        elif doubted_at is not None and self.doubt is None and self._in_flight is None:
-            self.doubt = self._first_doubt = PostTime.from_wall(doubted_at)
-            self._doubts = max(1, self._doubts)
+        elif departure is not None and self._departure is None:
+            self._departure = departure
+            self._doubtful = True
+            self._doubts = 1
 
     async def run(self, on_settled: Callable[[], None]) -> str:
         """Sees to it that the export is submitted once, and returns its job id.
@@ -123,8 +132,8 @@ class Submission:
         async with self._registry.lock(self.spec):
             await self._registry.wait_in_flight(self.spec)
             while self.job_id is None:
-                if self.doubt is not None:
-                    await self._settle(self.doubt)
+                if self._doubtful and self._departure is not None:
+                    await self._settle(self._departure)
                 else:
                     await self._post(on_settled)
             if self._record is not None:
@@ -132,16 +141,18 @@ class Submission:
         return self.job_id
 
     @property
-    def doubted_at(self) -> float | None:
-        """When the POST of unknown fate left, in seconds since 1970; None if there is none.
+    def open_departure(self) -> Departure | None:
+        """When the POSTs whose fate is unknown may have left; None if there are none.
 
         A POST that is under way counts: nobody knows its fate yet.
         """
-        if self.job_id is not None:
-            return None
-        in_flight = (self._first_doubt or self._attempt) if self._in_flight else None
-        open_attempt = self.doubt or in_flight
-        return open_attempt.wall if open_attempt else None
+        is_open = self.job_id is None and (self._doubtful or self._in_flight is not None)
+        return self._departure if is_open else None
+
+    def saw_start(self, start: datetime) -> None:
+        """Learns from the job of an own POST how the clocks of service and gateway differ."""
+        if self._has_posted and self._departure is not None:
+            self._registry.search.note_start(self._departure, start)
 
     async def wait_in_flight(self) -> None:
         """Waits for the end of a POST that has left, if there is one."""
@@ -153,60 +164,82 @@ class Submission:
 
         async def once() -> None:
             self._outcome = None
-            if self._record is not None:
-                await self._record.before_post()
-            place = await self._registry.admission.enter()
+            places = [await self._registry.noting.enter()] if self._record is not None else []
             try:
-                await self._api().export_table(self.spec, partial(self._leaves, place), settle)
+                places.append(await self._registry.admission.enter())
+                await self._api().export_table(self.spec, partial(self._leave, places), settle)
                 outcome: object = self._outcome
-                if isinstance(outcome, DliError) and self.doubt is None:
+                if isinstance(outcome, DliError) and not self._doubtful:
                     raise outcome
             except DliError as error:
                 self.trouble = error
                 raise
             finally:
-                place.leave()
+                _give_back(places)
 
         await self._retry.run(once, never_carried_out)
 
-    def _leaves(self, place: Place) -> None:
-        place.leave()
+    async def _leave(self, places: Sequence[Place]) -> None:
+        """Notes that a POST leaves now; nothing may wait between the note and the POST."""
+        places[-1].leave()
         self._in_flight = anyio.Event()
         self._registry.note_in_flight(self.spec, self._in_flight)
-        self._attempt = PostTime.now()
+        before = self._departure
+        try:
+            for _ in range(_NOTES):
+                started = anyio.current_time()
+                await self._note_departure(before)
+                # One that took long may have been overtaken, as by a process that was stopped.
+                if anyio.current_time() - started <= HELD_UP:
+                    break
+        except BaseException:
+            self._departure = before
+            self._land()
+            raise
+        finally:
+            _give_back(places)
+
+    async def _note_departure(self, before: Departure | None) -> None:
+        moment = Moment.now(self._api().http.server_clock.now())
+        self._departure = before.again(moment) if before else Departure.at(moment)
+        if self._record is not None:
+            await self._record.before_post(self._departure)
 
     def _settled(self, on_settled: Callable[[], None], outcome: ExportAccepted | DliError) -> None:
         self._outcome = outcome
+        self._has_posted = True
         verdict = judge(outcome, doubted_before=self._doubts > 0)
         if isinstance(outcome, ExportAccepted):
             self._take(outcome.job_id)
             _log.info("%s: submitted as job %s", self.spec, self.job_id)
             self._emit(SubmitEvent(spec=self.spec, job_id=outcome.job_id))
         elif verdict is Verdict.DOUBT:
-            # A second lost answer is looked for from the first on: both POSTs may have landed.
-            self._first_doubt = self._first_doubt or self._attempt
-            self.doubt = self._first_doubt
+            self._doubtful = True
             self._doubts += 1
             self._landed |= isinstance(outcome, AlreadyExists)
             _log.warning("%s: the answer to its submit was lost (%s)", self.spec, outcome)
+        self._land()
+        on_settled()
+
+    def _land(self) -> None:
+        """No POST is under way any more."""
         if self._in_flight is not None:
             self._in_flight.set()
             self._in_flight = None
-        on_settled()
 
     def _take(self, job_id: str) -> None:
         self.job_id = job_id
-        self.doubt = None
+        self._doubtful = False
         self._registry.own(job_id, self)
 
-    async def _settle(self, doubt: PostTime) -> None:
+    async def _settle(self, departure: Departure) -> None:
         """Looks until the job is found or the grace window is over; then a POST is due again."""
         trouble: DliError | None = None
         found = Found()
-        for delay in (0.0, *self._policy.looks(self._grace(doubt))):
+        for delay in self._delays(departure):
             await anyio.sleep(delay)
             try:
-                found = await self._look(doubt)
+                found = await self._look(departure)
                 trouble = None
             except DliError as error:
                 trouble = error
@@ -221,14 +254,20 @@ class Submission:
             raise self._in_doubt("the folder of some jobs could not be told", found.unclear)
         if self._landed or self._doubts >= self._policy.attempts:
             raise self._in_doubt("no job of it was found", found=())
-        self.doubt = None
+        self._doubtful = False
 
-    def _grace(self, doubt: PostTime) -> float:
+    def _delays(self, departure: Departure) -> Iterator[float]:
+        yield 0.0
+        # Only now, since the first look tells the service's clock.
+        yield from self._policy.looks(self._grace(departure))
+
+    def _grace(self, departure: Departure) -> float:
         """How long to go on looking; what an earlier process left long ago has had its time."""
-        if self._attempt is not None:
+        if self._has_posted:
             return self._policy.grace
-        latest = self._api().http.request_timeout + self._policy.grace
-        return max(0.0, latest - doubt.elapsed())
+        http = self._api().http
+        elapsed = departure.elapsed(Moment.now(http.server_clock.now()))
+        return max(0.0, http.request_timeout + self._policy.grace - elapsed)
 
     def _adopted(self, found: Sequence[JobRow]) -> bool:
         live = [row for row in found if not row.is_terminal]
@@ -250,10 +289,10 @@ class Submission:
             found=found,
         )
 
-    async def _look(self, doubt: PostTime) -> Found:
+    async def _look(self, departure: Departure) -> Found:
         """The jobs that this export may have become."""
         found = Found()
-        for row in await self._registry.search.rows_since(self._api(), doubt):
+        for row in await self._registry.search.rows_since(self._api(), departure):
             if self._may_be_ours(row):
                 await self._sort(row, found)
         ids = tuple(row.job_id for row in found.ours)
@@ -277,6 +316,11 @@ class Submission:
             found.unclear.append(row)
         elif same_path(path, self.spec.data_path):
             found.ours.append(row)
+
+
+def _give_back(places: Iterable[Place]) -> None:
+    for place in places:
+        place.leave()
 
 
 def _same_name(said: str | None, wanted: str) -> bool:

@@ -8,9 +8,10 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from ..._values.errors import InvalidExport, Problem
+from ..._export.departure import Departure
+from ..._values.errors import InvalidExport, JournalError, Problem
 from ..._values.spec import TableExport
-from ..entries import ENDS, ExportState, JournalEntry, moment
+from ..entries import ENDS, ExportState, JournalEntry
 
 _UNENDED = f"state NOT IN ({', '.join(repr(str(state)) for state in ENDS)})"
 
@@ -25,11 +26,11 @@ def insert(
     lease: float | None = None,
 ) -> JournalEntry:
     """Writes a planned export as the next attempt of its key; `lease` is in seconds."""
-    now = time.time()
     row = db.execute(
         "INSERT INTO exports (database_name, table_name, data_path, attempt, folder, state,"
         " identity, owner, lease_expires_at, created_at, updated_at, spec_json) "
-        "SELECT ?1, ?2, ?3, 1 + coalesce(max(attempt), 0), ?4, ?5, ?6, ?7, ?8, ?9, ?9, ?10 "
+        "SELECT ?1, ?2, ?3, 1 + coalesce(max(attempt), 0), ?4, ?5, ?6, ?7, journal_now() + ?8,"
+        " ?9, ?9, ?10 "
         "FROM exports WHERE database_name = ?1 AND table_name = ?2 AND data_path = ?3 RETURNING *",
         (
             spec.database_name,
@@ -39,16 +40,28 @@ def insert(
             ExportState.PLANNED,
             identity,
             owner,
-            None if lease is None else now + lease,
-            now,
+            lease,
+            time.time(),
             json.dumps(spec.body()),
         ),
     ).fetchone()
     return JournalEntry.of(row)
 
 
-def change(db: sqlite3.Connection, export_id: int, **columns: Any) -> None:
-    """Writes new values of an export; a trigger writes the event that says so."""
+def change(
+    db: sqlite3.Connection, export_id: int, *, owner: str | None = None, **columns: Any
+) -> None:
+    """Writes new values of an export that has not ended; a trigger writes the event that says so.
+
+    Args:
+        owner: only if this worker holds it; None (default) for what is true whoever tells it.
+    """
+    sql = f"SELECT 1 FROM exports WHERE id = ?1 AND (?2 IS NULL OR owner = ?2) AND {_UNENDED}"
+    if db.execute(sql, (export_id, owner)).fetchone():
+        _write(db, export_id, columns)
+
+
+def _write(db: sqlite3.Connection, export_id: int, columns: dict[str, Any]) -> None:
     now = time.time()
     state = columns.get("state")
     if state is not None:
@@ -60,13 +73,28 @@ def change(db: sqlite3.Connection, export_id: int, **columns: Any) -> None:
     )
 
 
-def note_submitting(db: sqlite3.Connection, export_id: int, at: float) -> None:
-    """Writes that a POST is about to leave; of several, the first counts."""
-    db.execute(
-        "UPDATE exports SET state = ?, doubted_at = coalesce(doubted_at, ?), ended_at = NULL, "
-        "updated_at = ? WHERE id = ?",
-        (ExportState.SUBMITTING, at, time.time(), export_id),
-    )
+def note_departure(
+    db: sqlite3.Connection, export_id: int, *, owner: str, departure: Departure
+) -> None:
+    """Writes that a POST leaves, if it still may: this is what keeps two workers apart.
+
+    Raises:
+        JournalError: it may not: the export has ended, or another worker has taken it over.
+    """
+    earliest, latest = departure.earliest, departure.latest
+    written = db.execute(
+        "UPDATE exports SET state = ?, doubted_at = ?, doubted_at_server = ?, departed_at = ?, "
+        "departed_at_server = ?, ended_at = NULL, updated_at = ? "
+        f"WHERE id = ? AND owner = ? AND job_id IS NULL AND {_UNENDED} "
+        "AND (lease_expires_at IS NULL OR lease_expires_at > journal_now())",
+        (
+            ExportState.SUBMITTING,
+            *(earliest.wall, earliest.server, latest.wall, latest.server),
+            *(time.time(), export_id, owner),
+        ),
+    ).rowcount
+    if not written:
+        raise JournalError(f"export {export_id} is not for {owner} to submit any more")
 
 
 def plan(db: sqlite3.Connection, spec: TableExport, owner: str) -> JournalEntry:
@@ -82,7 +110,7 @@ def plan(db: sqlite3.Connection, spec: TableExport, owner: str) -> JournalEntry:
     if not attempts:
         return insert(db, spec, data_path=spec.data_path, owner=owner)
     entry = JournalEntry.of(attempts[0])
-    if entry.held_by_other(owner, moment(time.time())):
+    if entry.owner != owner and attempts[0]["is_held"]:
         return entry
     columns: dict[str, Any] = {"owner": owner, "lease_expires_at": None}
     if entry.doubted_at is None and entry.job_id is None:
@@ -92,7 +120,7 @@ def plan(db: sqlite3.Connection, spec: TableExport, owner: str) -> JournalEntry:
             columns["spec_json"] = json.dumps(spec.body())
     if "spec_json" not in columns:
         _refuse_other_options(entry, spec)
-    change(db, entry.id, **columns)
+    _write(db, entry.id, columns)
     return JournalEntry.of(_rows_of(db, spec, spec.data_path)[0])
 
 
@@ -113,7 +141,8 @@ def _rows_of(db: sqlite3.Connection, spec: TableExport, data_path: str) -> list[
     key = (spec.database_name.casefold(), spec.table_name.casefold(), data_path)
     mine = []
     for row in db.execute(
-        "SELECT * FROM exports WHERE data_path = ? OR folder = ? ORDER BY attempt DESC",
+        "SELECT *, lease_expires_at > journal_now() AS is_held FROM exports "
+        "WHERE data_path = ? OR folder = ? ORDER BY attempt DESC",
         (data_path, spec.data_path),
     ):
         names = (row["database_name"].casefold(), row["table_name"].casefold())
@@ -145,12 +174,11 @@ def claim(
     db: sqlite3.Connection, owner: str, lease: float, export_id: int | None
 ) -> list[JournalEntry]:
     """Gives `owner` the unended exports that nobody holds any more, or the one that is named."""
-    now = time.time()
     rows = db.execute(
-        "UPDATE exports SET owner = ?1, lease_expires_at = ?2 "
+        "UPDATE exports SET owner = ?1, lease_expires_at = journal_now() + ?2 "
         f"WHERE {_UNENDED} AND (?3 IS NULL OR id = ?3) AND (owner IS NULL "
-        "OR lease_expires_at <= ?4 OR (owner = ?1 AND ?3 IS NOT NULL)) RETURNING *",
-        (owner, now + lease, export_id, now),
+        "OR lease_expires_at <= journal_now() OR (owner = ?1 AND ?3 IS NOT NULL)) RETURNING *",
+        (owner, lease, export_id),
     ).fetchall()
     return [JournalEntry.of(row) for row in rows]
 
@@ -158,9 +186,9 @@ def claim(
 def renew(db: sqlite3.Connection, owner: str, lease: float) -> int:
     """Makes the leases of an owner last `lease` seconds from now; returns how many there are."""
     return db.execute(
-        f"UPDATE exports SET lease_expires_at = ? WHERE owner = ? AND {_UNENDED} "
+        f"UPDATE exports SET lease_expires_at = journal_now() + ? WHERE owner = ? AND {_UNENDED} "
         "AND lease_expires_at IS NOT NULL",
-        (time.time() + lease, owner),
+        (lease, owner),
     ).rowcount
 
 

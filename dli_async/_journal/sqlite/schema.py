@@ -12,13 +12,15 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, nullcontext
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from ..._values.errors import JournalError
 from ..entries import moment
+from .clock import wind_up
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _APPLICATION = 0x444C4931  # "DLI1"
 _BUSY_SECONDS = 30.0
 
@@ -27,6 +29,14 @@ BEGIN
   INSERT INTO events (export_id, at, state, status, job_id, error)
   VALUES (new.id, new.updated_at, new.state, new.status, new.job_id, new.error);
 END
+"""
+
+_CLOCK = """
+CREATE TABLE clock (
+  boot TEXT NOT NULL,
+  wall REAL NOT NULL,
+  uptime REAL NOT NULL
+)
 """
 
 _SCHEMA = (
@@ -46,6 +56,9 @@ _SCHEMA = (
       owner TEXT,
       lease_expires_at REAL,
       doubted_at REAL,
+      departed_at REAL,
+      doubted_at_server REAL,
+      departed_at_server REAL,
       created_at REAL NOT NULL,
       updated_at REAL NOT NULL,
       ended_at REAL,
@@ -82,6 +95,7 @@ _SCHEMA = (
       at REAL NOT NULL
     )
     """,
+    _CLOCK,
     f"CREATE TRIGGER planned AFTER INSERT ON exports {_NOTE}",
     f"""
     CREATE TRIGGER changed AFTER UPDATE ON exports
@@ -92,6 +106,17 @@ _SCHEMA = (
     f"PRAGMA application_id = {_APPLICATION}",
     f"PRAGMA user_version = {SCHEMA_VERSION}",
 )
+
+# What makes a file of an earlier version one of the next.
+_MIGRATIONS = {
+    1: (
+        "ALTER TABLE exports ADD COLUMN departed_at REAL",
+        "ALTER TABLE exports ADD COLUMN doubted_at_server REAL",
+        "ALTER TABLE exports ADD COLUMN departed_at_server REAL",
+        _CLOCK,
+        "PRAGMA user_version = 2",
+    ),
+}
 
 
 def explain(path: Path, error: Exception) -> JournalError:
@@ -184,9 +209,11 @@ def _is_busy(error: sqlite3.OperationalError) -> bool:
 def _create(db: sqlite3.Connection) -> None:
     # Closing the connection rolls back what failed half-way.
     db.execute("BEGIN IMMEDIATE")
-    if db.execute("PRAGMA user_version").fetchone()[0] == 0:
-        for statement in _SCHEMA:
-            db.execute(statement)
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    steps = [_SCHEMA] if version == 0 else [_MIGRATIONS[v] for v in range(version, SCHEMA_VERSION)]
+    for statement in chain.from_iterable(steps):
+        db.execute(statement)
+    wind_up(db)
     db.execute("COMMIT")
 
 

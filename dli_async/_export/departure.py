@@ -1,0 +1,90 @@
+"""When the POSTs of an export may have left, by clocks that need not agree.
+
+A clock may be set, stand still while its machine is suspended, or be wrong at the gateway. Each
+tells how long ago a POST left; the longest of these times bounds the look for its job, and the
+shortest one counts towards the grace before another POST. Where clocks contradict each other, or
+only one is left, the look is widened and the grace begins anew.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from time import time as wall_clock
+
+import anyio
+
+# Seconds by which clocks that agree may differ: `Date` is in whole seconds, and travels.
+_AGREE = 60.0
+_BACKWARDS = 5.0
+# The gateway refuses signatures from clocks that are wrong by more than this.
+WRONG_AT_MOST = 900.0
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One moment by three clocks, in seconds.
+
+    Attributes:
+        wall: this machine's clock, since 1970.
+        server: the service's clock, since 1970; None while no answer has told it.
+        at: the event loop's clock; None in another process.
+    """
+
+    wall: float
+    server: float | None = None
+    at: float | None = None
+
+    @classmethod
+    def now(cls, server: float | None) -> Moment:
+        """This moment; `server` is what the service's clock shows, as far as it is known."""
+        return cls(wall_clock(), server, anyio.current_time())
+
+    def ages(self, now: Moment) -> list[float]:
+        """How long ago it was by each clock that shows both moments."""
+        ages = [now.wall - self.wall]
+        if self.server is not None and now.server is not None:
+            ages.append(now.server - self.server)
+        if self.at is not None and now.at is not None:
+            ages.append(now.at - self.at)
+        return ages
+
+
+def _agree(ages: list[float]) -> bool:
+    return len(ages) > 1 and min(ages) > -_BACKWARDS and max(ages) - min(ages) <= _AGREE
+
+
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """When the POSTs of one export may have left: the earliest, and the latest."""
+
+    earliest: Moment
+    latest: Moment
+
+    @classmethod
+    def at(cls, moment: Moment) -> Departure:
+        """A single POST."""
+        return cls(moment, moment)
+
+    def again(self, moment: Moment) -> Departure:
+        """One more POST, which leaves at `moment`."""
+        return replace(self, latest=moment)
+
+    def started_since(self, now: Moment) -> float:
+        """When the job of the first POST started at the earliest, by the service's clock."""
+        ages = self.earliest.ages(now)
+        server_now = now.wall - WRONG_AT_MOST if now.server is None else now.server
+        bound = server_now - max(0.0, *ages)
+        return bound if _agree(ages) else min(bound, self.earliest.wall - WRONG_AT_MOST)
+
+    def elapsed(self, now: Moment) -> float:
+        """Seconds since the last POST that are sure to have gone by."""
+        ages = self.latest.ages(now)
+        if not _agree(ages):
+            ages = self._ages_by_server(now)
+        return max(0.0, min(ages, default=0.0))
+
+    def _ages_by_server(self, now: Moment) -> list[float]:
+        if now.server is None:
+            return []
+        ages = [now.server - self.latest.wall - WRONG_AT_MOST]
+        return ages if self.latest.server is None else [*ages, now.server - self.latest.server]
