@@ -1,6 +1,7 @@
 """The command line as a whole: its options, its commands, its usage errors.
 
-The commands themselves are in `_local.py`, `_service.py` and `_many.py`.
+The commands themselves are in `_offline` (demo, emulator), `_exports` (one export, and what there
+is) and `_bulk` (many exports), each in the `commands.py` there.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from ._bulk import commands as _many
-from ._demo import commands as _local
-from ._exports import commands as _service
+from ._bulk import commands as _bulk
+from ._exports import commands as _exports
+from ._offline import commands as _offline
 from ._shell.failures import Exit, Failure, one_line
+from ._shell.option_groups import with_groups
 from ._shell.output import Output
 
 # typer brings its own click since 0.2x, so the base of usage errors is found through one of them.
@@ -26,7 +28,7 @@ _UsageError: Any = typer.BadParameter.__base__
 _VERBOSE = re.compile("-v+|--verbose")
 
 
-class _Group(TyperGroup):
+class _CommandGroup(TyperGroup):
     """Tells usage errors in one line, and exits with what a command returns."""
 
     def main(self, args: Sequence[str] | None = None, *more: Any, **extra: Any) -> Any:
@@ -54,7 +56,7 @@ def _tell_usage(error: Any, *, as_json: bool) -> Exit:
 
 
 app = typer.Typer(
-    cls=_Group,
+    cls=_CommandGroup,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -120,16 +122,16 @@ def dli_async(
 
 
 for _command in (
-    _local.demo,
-    _local.emulator,
-    _service.export,
-    _service.status,
-    _service.wait,
-    _service.cancel,
-    _service.jobs,
-    _service.tables,
-    _service.whoami,
-    _many.bulk,
-    _many.runs,
+    _offline.demo,
+    _offline.emulator,
+    _exports.export,
+    _exports.status,
+    _exports.wait,
+    _exports.cancel,
+    _exports.jobs,
+    _exports.tables,
+    _exports.whoami,
+    _bulk.bulk,
+    _bulk.runs,
 ):
-    app.command()(_command)
+    app.command()(with_groups(_command))

@@ -24,7 +24,8 @@ from dli_async.bulk import ExportEnded, ExportOutcome, ExportStatusChanged, Expo
 from dli_async.cli._bulk import progress as _bulk_progress
 from dli_async.cli._bulk import summary as _bulk_summary
 from dli_async.cli._bulk.plan import Plan
-from dli_async.cli._bulk.progress import Tally, open_board, size_text, span_text
+from dli_async.cli._bulk.progress import run_progress
+from dli_async.cli._bulk.stats import RunStats, size_text, span_text
 from dli_async.cli._shell.output import Output
 from dli_async.emulator import Emulator
 from tests.journal.support import report, spec
@@ -40,21 +41,21 @@ IN_DOUBT = (
 )
 
 
-def _play(output: Output) -> Tally:
+def _play(output: Output) -> RunStats:
     """A run of four: one known before, one that fails, one that runs, one that waits."""
-    tally = Tally(4)
-    with open_board(output, tally) as board:
+    stats = RunStats(4)
+    with run_progress(output, stats) as display:
         for number in (1, 2, 3):
             resumed = number == 1
-            board(ExportSubmitted(spec=spec(number), job_id="j", attempt=1, resumed=resumed))
+            display(ExportSubmitted(spec=spec(number), job_id="j", attempt=1, resumed=resumed))
         end = ExportResult.of(report(result_count=1000, input_size=2_000_000), spec(1))
         known = ExportOutcome.of(spec(1), end, job_id="j", resumed=True)
-        board(ExportEnded(outcome=known))
+        display(ExportEnded(outcome=known))
         running = report("RUNNING")
-        board(ExportStatusChanged(spec=spec(2), status=running.status, report=running))
+        display(ExportStatusChanged(spec=spec(2), status=running.status, report=running))
         error = JobCancelled("gone", job_id="j")
-        board(ExportEnded(outcome=ExportOutcome.of(spec(3), error, job_id="j")))
-    return tally
+        display(ExportEnded(outcome=ExportOutcome.of(spec(3), error, job_id="j")))
+    return stats
 
 
 def _output(*, terminal: bool) -> tuple[Output, io.StringIO]:
@@ -72,7 +73,7 @@ async def test_progress_is_a_line_now_and_then_where_there_is_no_terminal(
     output, file = _output(terminal=False)
     _play(output)
     assert file.getvalue() == "cancelled: db1.t3: gone\n"
-    monkeypatch.setattr(_bulk_progress, "_APART", 0.0)
+    monkeypatch.setattr(_bulk_progress, "_LINE_INTERVAL", 0.0)
     _play(output)
     lines = file.getvalue().splitlines()
     assert lines[1] == "[0/4] 1 submitted, 3 waiting; 0 rows, 0 bytes; 0.0/min"
@@ -93,11 +94,11 @@ async def test_progress_is_a_bar_on_a_terminal() -> None:
 @pytest.mark.anyio
 async def test_the_time_to_go_counts_only_what_ended_in_this_run() -> None:
     """What the journal knew before says nothing about the rate."""
-    tally = _play(_output(terminal=False)[0])
+    stats = _play(_output(terminal=False)[0])
     await anyio.sleep(60)
-    assert tally.rate() == pytest.approx(1 / 60, rel=0.01)
-    assert tally.eta() == pytest.approx(120, rel=0.01)
-    assert tally.pace().startswith("1.0/min, ETA 2:0")
+    assert stats.rate() == pytest.approx(1 / 60, rel=0.01)
+    assert stats.eta() == pytest.approx(120, rel=0.01)
+    assert stats.pace().startswith("1.0/min, ETA 2:0")
 
 
 @pytest.mark.parametrize(
@@ -324,10 +325,10 @@ async def test_candidates_of_an_export_in_doubt_are_named(
     rows = [JobRow(job_id=name, status=JobStatus.RUNNING) for name in ("j1", "j2")]
     error = SubmitInDoubt("2 jobs could be it", spec=spec(1), found=rows)
     outcome = ExportOutcome.of(spec(1), error, job_id=None)
-    tally = Tally(1)
-    tally.note(ExportEnded(outcome=outcome))
+    stats = RunStats(1)
+    stats.add(ExportEnded(outcome=outcome))
     plan = Plan(specs=[spec(1)], date="2026-01-31", resumes=False, known={}, left_alone=0)
-    assert _bulk_summary.report(Output(as_json=True), plan, [outcome], tally, journal) == 5
+    assert _bulk_summary.show_summary(Output(as_json=True), plan, [outcome], stats, journal) == 5
     out, err = capsys.readouterr()
     assert err.startswith("in doubt: db1.t1: it may be job j1 or j2: dli-async status JOB_ID")
     assert json.loads(out)["exports"][0]["error"]["found"] == ["j1", "j2"]

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from dli_async import DliClient, TableExport
-from dli_async.cli._demo import demo as demo_module
-from dli_async.cli._demo.verify import BadExport, Found, read_back
+from dli_async.cli._offline import demo as demo_module
+from dli_async.cli._offline.verify import BadExport, FolderContent, read_back
 
 from .conftest import Cli, error_line
 
@@ -61,14 +61,14 @@ def test_demo_can_run_twice_and_tells_what_failed(
     they should be, the exit code is 1 and the summary and one line say which."""
     monkeypatch.chdir(tmp_path)
     stamp = "obs://demo/20260101-000000"
-    monkeypatch.setattr("dli_async.cli._demo.demo.time.strftime", lambda _: stamp)
+    monkeypatch.setattr("dli_async.cli._offline.demo.time.strftime", lambda _: stamp)
     (tmp_path / "obs/demo/20260101-000000").mkdir(parents=True)
 
-    def read(folder: Path, spec: TableExport, columns: Sequence[str]) -> Found:
+    def read(folder: Path, spec: TableExport, columns: Sequence[str]) -> FolderContent:
         found = read_back(folder, spec, columns)
         if spec.table_name == "flags":
             raise BadExport("part-00000: gnawed by mice")
-        return Found(1, 1, ()) if spec.table_name == "stores" else found
+        return FolderContent(1, 1, ()) if spec.table_name == "stores" else found
 
     async def plan_few(client: DliClient, root: str) -> AsyncIterator[TableExport]:
         async for spec in plan(client, root):

@@ -48,7 +48,7 @@ def test_the_demo_serves_a_page_with_exports_on_it(tmp_path: Path) -> None:
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the packages of the extra `fastapi`, one line says what to install."""
     monkeypatch.setattr(
-        "dli_async.cli._demo.serve.need_extra",
+        "dli_async.cli._offline.emulator.need_extra",
         lambda extra: "pip install 'dli-async[fastapi]'" if extra == "fastapi" else None,
     )
     result = Cli()("demo", "--web")

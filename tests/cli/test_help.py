@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import inspect
 import os
 import sys
 from collections.abc import Iterator
@@ -14,6 +15,8 @@ import typer.main
 from typer.core import TyperGroup
 
 from dli_async.cli import main
+from dli_async.cli._shell.connection import Connection
+from dli_async.cli._shell.export_options import ExportOptions
 from dli_async.cli._shell.output import Output, cell, fields_text
 from dli_async.cli.app import app
 
@@ -62,6 +65,22 @@ def test_commands_of_the_service_share_their_options(name: str) -> None:
     """Each command that talks to the service can be told where, as whom, and how to answer."""
     options = {option for parameter in _commands()[name].params for option in parameter.opts}
     assert options >= {"--endpoint", "--region", "--project-id", "--token", "--json"}
+
+
+@pytest.mark.parametrize(
+    ("group", "commands"),
+    [(Connection, OF_THE_SERVICE), (Output, COMMANDS), (ExportOptions, {"export", "bulk"})],
+)
+def test_an_option_of_a_group_is_there_in_all_commands_of_the_group(
+    group: type, commands: set[str]
+) -> None:
+    """What is added to a group is an option of each command that asks for it, and of no other."""
+    names = set(inspect.signature(group).parameters)
+    have = {
+        name: {parameter.name for parameter in command.params} >= names
+        for name, command in _commands().items()
+    }
+    assert have == {name: name in commands for name in COMMANDS}
 
 
 def test_times_are_given_with_their_unit() -> None:

@@ -7,8 +7,9 @@ import io
 from rich.console import Console
 
 from dli_async import JobProgress, StatusReport
+from dli_async.cli._exports.progress import job_progress
+from dli_async.cli._offline.demo_progress import exports_progress
 from dli_async.cli._shell.output import Output
-from dli_async.cli._shell.progress import following, open_board
 
 
 def _console(terminal: bool) -> tuple[Console, io.StringIO]:
@@ -18,12 +19,12 @@ def _console(terminal: bool) -> tuple[Console, io.StringIO]:
 
 def _play(terminal: bool) -> str:
     console, file = _console(terminal)
-    with open_board(console) as board:
-        board.add("sales.orders")
-        board.add("sales.prices")
-        board.move("sales.orders", 0.5, "RUNNING")
-        board.end("sales.orders", "12 rows")
-        board.end("sales.prices", "no such table")
+    with exports_progress(console) as display:
+        display.add("sales.orders")
+        display.add("sales.prices")
+        display.move("sales.orders", 0.5, "RUNNING")
+        display.end("sales.orders", "12 rows")
+        display.end("sales.prices", "no such table")
     return file.getvalue()
 
 
@@ -48,7 +49,7 @@ def test_a_followed_job_is_told_once_for_each_state() -> None:
     """Reports without news are not repeated."""
     output = Output(as_json=False)
     output.err, file = _console(terminal=False)
-    with following(output) as follower:
+    with job_progress(output) as follower:
         for status in ("LAUNCHING", "RUNNING", "RUNNING", "FINISHED"):
             follower(StatusReport(job_id="j", status=status))
     assert file.getvalue().splitlines() == ["job j: LAUNCHING", "job j: RUNNING", "job j: FINISHED"]
@@ -58,7 +59,7 @@ def test_a_followed_job_is_a_spinner_on_a_terminal() -> None:
     """A terminal shows the state in place, and it is gone afterwards."""
     output = Output(as_json=False)
     output.err, file = _console(terminal=True)
-    with following(output) as follower:
+    with job_progress(output) as follower:
         follower(StatusReport(job_id="j", status="RUNNING"))
     assert "job j: RUNNING" in file.getvalue()
     assert "job j: RUNNING\n" not in file.getvalue()

@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 import pytest
 
-from dli_async.cli._demo.serve import _announce, _is_loopback
+from dli_async.cli._offline.emulator import _announce, _is_loopback
 from dli_async.cli._shell.output import Output
 
 from .conftest import COMMAND, Cli, Server
@@ -182,7 +182,7 @@ def test_a_signal_stops_an_emulator_in_this_process(
         _announce(output, url, "0.0.0.0", obs_dir)
         announced.append(url)
 
-    monkeypatch.setattr("dli_async.cli._demo.serve._announce", announce)
+    monkeypatch.setattr("dli_async.cli._offline.emulator._announce", announce)
     with _interrupt_when(lambda: announced):
         result = Cli()("emulator", "--port", "0", "--obs-dir", str(tmp_path))
     assert result.exit_code == 0, result.output

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from dli_async import TableExport
-from dli_async.cli._demo.verify import BadExport, read_back
+from dli_async.cli._offline.verify import BadExport, read_back
 
 COLUMNS = ["id", "note"]
 CSV = 'id,note\n1,"two\nlines"\n2,"says \\"no\\", twice"\n'

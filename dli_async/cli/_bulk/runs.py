@@ -12,9 +12,9 @@ from rich.console import Group
 from ..._journal.entries import ExportState, JournalEntry
 from ..._journal.journal import JournalReader
 from .._shell.failures import Exit
-from .._shell.output import Output, cell, counted, plain_table
+from .._shell.output import Output, cell, counted, plain_table, table_of
 from .._shell.run import run
-from .progress import size_text
+from .stats import size_text
 
 _COLUMNS = ("table", "state", "attempt", "job_id", "duration", "rows", "size")
 
@@ -55,7 +55,7 @@ def _text(entries: Sequence[JournalEntry], totals: dict[str, Any]) -> Group:
         column.justify = "right"
     for entry in entries:
         table.add_row(
-            f"{entry.database_name}.{entry.table_name}",
+            table_of(entry),
             entry.state,
             str(entry.attempt),
             cell(entry.job_id),

@@ -12,9 +12,9 @@ from ..._export.errors import JobFailed, SubmitInDoubt
 from ..._export.job import ExportJob
 from ...bulk import ExportOutcome
 from .._shell.failures import Exit, Failure, candidates, resume_with
-from .._shell.output import Output, are, cell, counted, fields_text, plain_table
+from .._shell.output import Output, are, cell, counted, fields_text, plain_table, table_of
 from .plan import Plan
-from .progress import End, Tally, span_text
+from .stats import End, RunStats, span_text
 
 # The worst comes first. An export in doubt needs a look, one that timed out only more time.
 _CODES = (
@@ -36,7 +36,7 @@ def show_plan(output: Output, plan: Plan) -> Exit:
     for spec, export in zip(plan.specs, exports, strict=True):
         words = [spec.data_type, spec.compress, "header" if spec.with_column_header else "none"]
         table.add_row(
-            f"{spec.database_name}.{spec.table_name}",
+            table_of(spec),
             " ".join(word for word in words if word != "none"),
             spec.export_mode,
             cell(spec.queue_name),
@@ -51,31 +51,31 @@ def show_plan(output: Output, plan: Plan) -> Exit:
     return Exit.FINISHED
 
 
-def report(
+def show_summary(
     output: Output,
     plan: Plan,
     outcomes: Sequence[ExportOutcome],
-    tally: Tally,
+    stats: RunStats,
     journal: Path | None,
 ) -> Exit:
     """Prints the summary; returns the exit code."""
     totals = {
-        **{end.name.lower(): tally.ends[end] for end in End},
-        "resumed": tally.resumed,
-        "rows": tally.rows,
-        "input_size": tally.size,
-        "seconds": round(tally.seconds, 3),
+        **{end.name.lower(): stats.ends[end] for end in End},
+        "resumed": stats.resumed,
+        "rows": stats.rows,
+        "input_size": stats.size,
+        "seconds": round(stats.seconds, 3),
         "date": plan.date,
         "journal": journal,
     }
     documents = [_document(outcome) for outcome in outcomes]
-    output.result({**totals, "exports": documents}, _summary(outcomes, tally, journal))
-    code = next((code for end, code in _CODES if tally.ends[end]), Exit.FINISHED)
-    unhappy = tally.ended - tally.ends[End.FINISHED]
+    output.result({**totals, "exports": documents}, _summary(outcomes, stats, journal))
+    code = next((code for end, code in _CODES if stats.ends[end]), Exit.FINISHED)
+    unhappy = stats.ended - stats.ends[End.FINISHED]
     if unhappy:
         _tell_doubts(output, outcomes, journal)
-        words = [f"{unhappy:,} of {counted(tally.ended, 'export')} did not finish"]
-        words += _ways_on(outcomes, tally, journal)
+        words = [f"{unhappy:,} of {counted(stats.ended, 'export')} did not finish"]
+        words += _ways_on(outcomes, stats, journal)
         output.note(f"dli-async: error: {'; '.join(words)}")
     return code
 
@@ -89,18 +89,18 @@ def _tell_doubts(output: Output, outcomes: Sequence[ExportOutcome], journal: Pat
         if journal is None and outcome.error.job is not None:
             ways.append(f"look again with: {resume_with(outcome.error.job)}")
         if ways:
-            output.note(f"in doubt: {_name(outcome)}: {'; '.join(ways)}")
+            output.note(f"in doubt: {table_of(outcome.spec)}: {'; '.join(ways)}")
 
 
 def _ways_on(
-    outcomes: Sequence[ExportOutcome], tally: Tally, journal: Path | None
+    outcomes: Sequence[ExportOutcome], stats: RunStats, journal: Path | None
 ) -> Iterator[str]:
     """How to go on with what did not finish; what is in doubt without a journal has its lines."""
     if journal is None:
-        if tally.ends[End.TIMED_OUT]:
+        if stats.ends[End.TIMED_OUT]:
             yield "the jobs that timed out run on: dli-async wait JOB_ID"
         return
-    open_ends = [str(end) for end in (End.IN_DOUBT, End.TIMED_OUT) if tally.ends[end]]
+    open_ends = [str(end) for end in (End.IN_DOUBT, End.TIMED_OUT) if stats.ends[end]]
     if open_ends:
         yield f"the same command line goes on with what is {' or '.join(open_ends)}"
     failed = [outcome for outcome in outcomes if isinstance(outcome.error, JobFailed)]
@@ -113,14 +113,14 @@ def _ways_on(
 
 
 def _summary(
-    outcomes: Sequence[ExportOutcome], tally: Tally, journal: Path | None
+    outcomes: Sequence[ExportOutcome], stats: RunStats, journal: Path | None
 ) -> RenderableType:
     totals = fields_text(
         {
-            "exports": tally.counts(),
-            "known before": f"{tally.resumed:,}" if tally.resumed else None,
-            "amounts": tally.amounts(),
-            "time": f"{span_text(tally.seconds)}, {tally.pace()}",
+            "exports": stats.counts(),
+            "known before": f"{stats.resumed:,}" if stats.resumed else None,
+            "amounts": stats.amounts(),
+            "time": f"{span_text(stats.seconds)}, {stats.pace()}",
             "journal": journal,
         }
     )
@@ -130,12 +130,8 @@ def _summary(
     table = plain_table("table", "end", "job_id", "why")
     for outcome in unhappy:
         end = End.of(outcome)
-        table.add_row(_name(outcome), end, cell(outcome.job_id), cell(outcome.error))
+        table.add_row(table_of(outcome.spec), end, cell(outcome.job_id), cell(outcome.error))
     return Group(table, "", totals)
-
-
-def _name(outcome: ExportOutcome) -> str:
-    return f"{outcome.spec.database_name}.{outcome.spec.table_name}"
 
 
 def _document(outcome: ExportOutcome) -> dict[str, Any]:

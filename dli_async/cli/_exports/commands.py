@@ -2,37 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from dataclasses import asdict
+from typing import Annotated
 
 import typer
 
-from ..._values.enums import Compress, DataType, ExportMode
-from .._shell.options import (
-    CompressedBy,
-    Connection,
-    Endpoint,
-    FilesAs,
-    Header,
-    JobId,
-    Json,
-    Mode,
-    OnTimeout,
-    Order,
-    ProjectId,
-    Queue,
-    Region,
-    Token,
-    WaitTimeout,
-    read_moment,
-    read_status,
-    read_table,
-)
+from .._shell.connection import Connection
+from .._shell.export_options import ExportOptions
 from .._shell.output import Output
+from . import export as _export
 from . import jobs as _jobs
-from . import look as _look
+from . import tables as _tables
+from . import whoami as _whoami
+from .options import JobFilters, JobId, TableFilters, WaitOptions, WaitTimeout, read_table
 
 
 def export(
+    *,
     table: Annotated[
         str,
         typer.Argument(
@@ -47,31 +33,14 @@ def export(
             help="Folder to write to, at least one level below the bucket.",
         ),
     ],
-    data_type: FilesAs = DataType.CSV,
-    compress: CompressedBy = Compress.NONE,
-    mode: Mode = ExportMode.ERROR_IF_EXISTS,
-    header: Header = False,
-    queue: Queue = None,
-    no_wait: Annotated[
-        bool, typer.Option("--no-wait", help="Print the job id as soon as the job is accepted.")
-    ] = False,
-    timeout: WaitTimeout = None,
-    on_timeout: Annotated[
-        OnTimeout,
-        typer.Option(
-            help="What becomes of the job when --timeout is over: it runs on, or it is cancelled, "
-            "which is waited for up to 60 s. The exit code is 3 either way."
-        ),
-    ] = OnTimeout.DETACH,
+    files: ExportOptions,
+    waiting: WaitOptions,
     precheck: Annotated[
         bool,
         typer.Option("--precheck", help="First look whether database, table and queue are there."),
     ] = False,
-    endpoint: Endpoint = None,
-    region: Region = None,
-    project_id: ProjectId = None,
-    token: Token = None,
-    json: Json = False,
+    connection: Connection,
+    output: Output,
 ) -> int:
     """Export one table to a folder in OBS.
 
@@ -89,33 +58,16 @@ def export(
       id=$(dli-async export sales.orders obs://bucket/orders --no-wait)
     """
     database_name, table_name = read_table(table)
-    request = _jobs.ExportRequest(
-        fields={
-            "database_name": database_name,
-            "table_name": table_name,
-            "data_path": data_path,
-            "data_type": data_type,
-            "compress": compress,
-            "export_mode": mode,
-            "with_column_header": header,
-            "queue_name": queue,
-        },
-        wait=not no_wait,
-        timeout=timeout,
-        on_timeout="cancel" if on_timeout is OnTimeout.CANCEL else "detach",
-        precheck=precheck,
-    )
-    return _jobs.export(Output(json), Connection(endpoint, region, project_id, token), request)
+    fields = {
+        "database_name": database_name,
+        "table_name": table_name,
+        "data_path": data_path,
+        **asdict(files),
+    }
+    return _export.export(output, connection, fields, waiting, precheck=precheck)
 
 
-def status(
-    job_id: JobId,
-    endpoint: Endpoint = None,
-    region: Region = None,
-    project_id: ProjectId = None,
-    token: Token = None,
-    json: Json = False,
-) -> int:
+def status(*, job_id: JobId, connection: Connection, output: Output) -> int:
     """Look at a job once.
 
     Tells its state, and the folder of an export where the service tells it.
@@ -125,10 +77,11 @@ def status(
     \b
     Example: dli-async status 828d4044-3d39-449b-b32c-957f7cfadfc9 --json
     """
-    return _jobs.status(Output(json), Connection(endpoint, region, project_id, token), job_id)
+    return _jobs.status(output, connection, job_id)
 
 
 def wait(
+    *,
     job: Annotated[
         str,
         typer.Argument(
@@ -138,11 +91,8 @@ def wait(
         ),
     ],
     timeout: WaitTimeout = None,
-    endpoint: Endpoint = None,
-    region: Region = None,
-    project_id: ProjectId = None,
-    token: Token = None,
-    json: Json = False,
+    connection: Connection,
+    output: Output,
 ) -> int:
     """Wait for the end of a job.
 
@@ -153,11 +103,11 @@ def wait(
       dli-async wait 828d4044-3d39-449b-b32c-957f7cfadfc9 --timeout 600
       dli-async wait '{"v": 1, "spec": {...}, "doubted_at": 1767225600.0}'
     """
-    connection = Connection(endpoint, region, project_id, token)
-    return _jobs.wait(Output(json), connection, job, timeout)
+    return _export.wait(output, connection, job, timeout)
 
 
 def cancel(
+    *,
     job_id: JobId,
     timeout: Annotated[
         float,
@@ -165,11 +115,8 @@ def cancel(
             min=0, metavar="SECONDS", help="How long to wait for the confirmation, in seconds."
         ),
     ] = 60.0,
-    endpoint: Endpoint = None,
-    region: Region = None,
-    project_id: ProjectId = None,
-    token: Token = None,
-    json: Json = False,
+    connection: Connection,
+    output: Output,
 ) -> int:
     """Cancel a job, and look until that is confirmed.
 
@@ -179,87 +126,35 @@ def cancel(
     \b
     Example: dli-async cancel 828d4044-3d39-449b-b32c-957f7cfadfc9
     """
-    connection = Connection(endpoint, region, project_id, token)
-    return _jobs.cancel(Output(json), connection, job_id, timeout)
+    return _jobs.cancel(output, connection, job_id, timeout)
 
 
 def jobs(
-    status: Annotated[
-        Any,
-        typer.Option(
-            metavar="STATUS",
-            parser=read_status,
-            help="Only jobs that are LAUNCHING, RUNNING, SCALING, FINISHED, FAILED or CANCELLED.",
-        ),
-    ] = None,
-    job_type: Annotated[
-        str, typer.Option("--type", metavar="TYPE", help="Kind of jobs: EXPORT, QUERY, ALL, ...")
-    ] = "EXPORT",
-    queue: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Only jobs of this queue.")
-    ] = None,
-    since: Annotated[
-        Any,
-        typer.Option(
-            metavar="MOMENT",
-            parser=read_moment,
-            help="Only jobs that started then or later, such as 2026-01-31T08:00:00+08:00; "
-            "without a zone it is local time.",
-        ),
-    ] = None,
-    until: Annotated[
-        Any,
-        typer.Option(
-            metavar="MOMENT", parser=read_moment, help="Only jobs that started before then."
-        ),
-    ] = None,
-    owner: Annotated[
-        str | None, typer.Option(metavar="USER", help="Only jobs that this user submitted.")
-    ] = None,
-    order: Annotated[Order, typer.Option(help="What comes first.")] = Order.START_TIME_DESC,
+    *,
+    filters: JobFilters,
     limit: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="At most N jobs. Default: all.")
     ] = None,
-    endpoint: Endpoint = None,
-    region: Region = None,
-    project_id: ProjectId = None,
-    token: Token = None,
-    json: Json = False,
+    connection: Connection,
+    output: Output,
 ) -> int:
     """List jobs, the newest first.
 
     \b
     Example: dli-async jobs --status FAILED --since 2026-01-31 --json
     """
-    filters: dict[str, Any] = {
-        "status": status,
-        "job_type": job_type,
-        "queue_name": queue,
-        "since": since,
-        "until": until,
-        "owner": owner,
-        "order": order.value,
-    }
-    connection = Connection(endpoint, region, project_id, token)
-    return _jobs.jobs(Output(json), connection, filters, limit)
+    return _jobs.jobs(output, connection, filters, limit)
 
 
 def tables(
+    *,
     database: Annotated[
         str | None,
         typer.Argument(metavar="[DATABASE]", help="The database. Default: all of them."),
     ] = None,
-    keyword: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="Only tables with this in their name.")
-    ] = None,
-    detail: Annotated[
-        bool, typer.Option("--detail", help="Tell sizes in bytes, times and owners too.")
-    ] = False,
-    endpoint: Endpoint = None,
-    region: Region = None,
-    project_id: ProjectId = None,
-    token: Token = None,
-    json: Json = False,
+    filters: TableFilters,
+    connection: Connection,
+    output: Output,
 ) -> int:
     """List the tables of one database, or of all.
 
@@ -270,18 +165,10 @@ def tables(
       dli-async tables
       dli-async tables sales --detail --json
     """
-    filters = {"keyword": keyword, "with_detail": detail}
-    connection = Connection(endpoint, region, project_id, token)
-    return _look.tables(Output(json), connection, database, filters)
+    return _tables.tables(output, connection, database, filters)
 
 
-def whoami(
-    endpoint: Endpoint = None,
-    region: Region = None,
-    project_id: ProjectId = None,
-    token: Token = None,
-    json: Json = False,
-) -> int:
+def whoami(*, connection: Connection, output: Output) -> int:
     """Show and check the login that was found.
 
     Tells the source of the credentials, region, project and endpoint; secrets are masked. The
@@ -290,4 +177,4 @@ def whoami(
     \b
     Example: HUAWEICLOUD_SDK_AK=... HUAWEICLOUD_SDK_SK=... dli-async whoami --region cn-north-4
     """
-    return _look.whoami(Output(json), Connection(endpoint, region, project_id, token))
+    return _whoami.whoami(output, connection)

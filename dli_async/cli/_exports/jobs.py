@@ -1,23 +1,22 @@
-"""The commands about jobs: export, status, wait, cancel, jobs."""
+"""The commands about jobs that there are: status, cancel, jobs."""
 
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import asdict
+from typing import Any
 
 from ..._client import DliClient
 from ..._export.job import ExportJob
 from ..._values.enums import JobStatus
 from ..._values.errors import DliError
 from ..._values.reports import JobRow
-from ..._values.results import CancelOutcome, ExportResult
-from ..._values.spec import TableExport
-from .._shell.failures import Exit, Failure
-from .._shell.options import Connection
+from ..._values.results import CancelOutcome
+from .._shell.connection import Connection
+from .._shell.failures import Exit
 from .._shell.output import Output, fields_text, rows_table
-from .._shell.progress import following
 from .._shell.run import run
+from .options import JobFilters
 
 _JOB_COLUMNS = (
     "job_id",
@@ -33,73 +32,12 @@ _JOB_COLUMNS = (
 _NO_REASON = "no reason given"
 
 
-@dataclass(frozen=True, kw_only=True)
-class ExportRequest:
-    """What `dli-async export` was asked: the fields of a `TableExport`, and how to wait."""
-
-    fields: dict[str, Any]
-    wait: bool
-    timeout: float | None
-    on_timeout: Literal["detach", "cancel"]
-    precheck: bool
-
-
-class _Errand:
-    """Work with one job, which an interrupt or an error must not lose."""
-
-    def __init__(self, output: Output, connection: Connection) -> None:
-        self._output = output
-        self._connection = connection
-        self._job: ExportJob | None = None
-
-    def interrupted(self) -> Failure:
-        return Failure.interrupted(self._job)
-
-    async def export(self, request: ExportRequest) -> Exit:
-        spec = TableExport(**request.fields)
-        async with self._connection.client() as client:
-            self._job = job = ExportJob(client, spec)
-            if request.precheck:
-                await client.precheck(spec)
-            if request.wait:
-                return await self._follow(job, request.timeout, request.on_timeout)
-            job_id = await job.submit()
-        self._output.result({"job_id": job_id, "token": job.token, "spec": spec}, job_id)
-        return Exit.FINISHED
-
-    async def wait(self, job: str, timeout: float | None) -> Exit:
-        async with self._connection.client() as client:
-            self._job = _job_of(client, job)
-            return await self._follow(self._job, timeout, "detach")
-
-    async def _follow(
-        self, job: ExportJob, timeout: float | None, on_timeout: Literal["detach", "cancel"]
-    ) -> Exit:
-        with following(self._output) as follower:
-            result = await job.result(timeout=timeout, on_report=follower, on_timeout=on_timeout)
-        document = _result_document(result)
-        self._output.result(document, fields_text(document))
-        return Exit.FINISHED
-
-
-def export(output: Output, connection: Connection, request: ExportRequest) -> Exit:
-    """Submits an export and, unless told otherwise, waits for its end."""
-    errand = _Errand(output, connection)
-    return run(output, lambda: errand.export(request), errand.interrupted)
-
-
-def wait(output: Output, connection: Connection, job: str, timeout: float | None) -> Exit:
-    """Waits for a job, given by id or token."""
-    errand = _Errand(output, connection)
-    return run(output, lambda: errand.wait(job, timeout), errand.interrupted)
-
-
 def status(output: Output, connection: Connection, job: str) -> Exit:
     """One look at a job."""
 
     async def work() -> Exit:
         async with connection.client() as client:
-            handle = _job_of(client, job)
+            handle = job_of(client, job)
             report = await handle.status()
             document = dict(report) | {"data_path": await _path_of(handle)}
         output.result(document, fields_text(_shown(document)))
@@ -114,7 +52,7 @@ def cancel(output: Output, connection: Connection, job: str, timeout: float) -> 
 
     async def work() -> Exit:
         async with connection.client() as client:
-            handle = _job_of(client, job)
+            handle = job_of(client, job)
             outcome = await handle.cancel(timeout=timeout)
         report = handle.report
         document = {
@@ -129,15 +67,13 @@ def cancel(output: Output, connection: Connection, job: str, timeout: float) -> 
     return run(output, work)
 
 
-def jobs(
-    output: Output, connection: Connection, filters: dict[str, Any], limit: int | None
-) -> Exit:
-    """Lists jobs; `filters` are those of `DliClient.jobs`."""
+def jobs(output: Output, connection: Connection, filters: JobFilters, limit: int | None) -> Exit:
+    """Lists jobs, at most `limit` unless it is None."""
 
     async def work() -> Exit:
         rows: list[JobRow] = []
         async with connection.client() as client:
-            async for row in client.jobs(**filters):
+            async for row in client.jobs(**asdict(filters)):
                 rows.append(row)
                 if len(rows) == limit:
                     break
@@ -147,7 +83,7 @@ def jobs(
     return run(output, work)
 
 
-def _job_of(client: DliClient, text: str) -> ExportJob:
+def job_of(client: DliClient, text: str) -> ExportJob:
     """The job of an id, or of the JSON text of an `ExportJob.token`."""
     is_token = text.lstrip().startswith("{")
     return ExportJob.resume(client, text) if is_token else client.job(text.strip())
@@ -174,19 +110,3 @@ def _with_reason(row: JobRow) -> JobRow:
     """A row that tells why its job failed, and nothing of the kind if it did not."""
     failed = row.status is JobStatus.FAILED
     return row.model_copy(update={"message": (row.message or _NO_REASON) if failed else None})
-
-
-def _result_document(result: ExportResult) -> dict[str, Any]:
-    spec = result.spec
-    return {
-        "job_id": result.job_id,
-        "status": result.status,
-        "database_name": spec.database_name if spec else result.report.database_name,
-        "table_name": spec.table_name if spec else result.report.table_name,
-        "data_path": result.data_path,
-        "row_count": result.row_count,
-        "input_size": result.input_size,
-        "started_at": result.started_at,
-        "duration": result.duration,
-        "queue_name": result.queue_name,
-    }

@@ -14,25 +14,34 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Protocol
 
+import typer
 from pydantic import BaseModel
 from rich.console import Console, RenderableType
 from rich.table import Table
 
 from .failures import Exit, Failure, one_line
+from .option_groups import OptionGroup
 
 _WIDE = 10_000  # a table that is piped into a file is never cut
 
 
-class Output:
-    """Where one run of a command prints.
+class Output(OptionGroup):
+    """Where one run of a command prints, and in which form."""
 
-    Args:
-        as_json: whether `--json` was given.
-    """
-
-    def __init__(self, as_json: bool) -> None:
+    def __init__(
+        self,
+        as_json: Annotated[
+            bool,
+            typer.Option(
+                "--json",
+                help="Print one JSON document on stdout (an array for lists), also for errors, and "
+                "everything else on stderr. Moments are in ISO 8601, durations in seconds, sizes "
+                "in bytes.",
+            ),
+        ] = False,
+    ) -> None:
         self.as_json = as_json
         self._out = Console(
             file=sys.stdout,
@@ -44,7 +53,7 @@ class Output:
 
     def result(self, document: Any, text: RenderableType) -> None:
         """The result of the command: `document` with `--json`, else `text`."""
-        shown = json.dumps(plain(document)) if self.as_json else self._render(text)
+        shown = json.dumps(jsonable(document)) if self.as_json else self._render(text)
         with _reader_may_leave():
             self._out.file.write(shown.rstrip("\n") + "\n")
             self._out.file.flush()
@@ -105,14 +114,14 @@ def _reader_may_leave() -> Iterator[None]:
             os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
-def plain(value: Any) -> Any:
+def jsonable(value: Any) -> Any:
     """A value as JSON can hold it."""
     if isinstance(value, BaseModel):
-        return plain(dict(value))
+        return jsonable(dict(value))
     if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {str(key): jsonable(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
+        return [jsonable(item) for item in value]
     return _scalar(value)
 
 
@@ -146,6 +155,18 @@ def fields_text(value: BaseModel | Mapping[str, Any]) -> str:
     width = max(len(name) for name, _ in pairs) + 1
     shown = [(name, cell(item)) for name, item in pairs if item not in (None, "", ())]
     return "\n".join(f"{name + ':':{width}} {text}" for name, text in shown)
+
+
+class _OfTable(Protocol):
+    @property
+    def database_name(self) -> str: ...
+    @property
+    def table_name(self) -> str: ...
+
+
+def table_of(export: _OfTable) -> str:
+    """Database and table of an export, as commands take and show them."""
+    return f"{export.database_name}.{export.table_name}"
 
 
 def counted(count: int, noun: str) -> str:

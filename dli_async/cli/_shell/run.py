@@ -32,11 +32,11 @@ def run(
         interrupted: tells what is left behind when a signal ended the work.
     """
 
-    def attempt() -> Exit:
+    def work_through() -> Exit:
         code = anyio.run(_until_signal, output, work)
         return output.fail(interrupted()) if code is None else code
 
-    return guarded(output, attempt, interrupted)
+    return guarded(output, work_through, interrupted)
 
 
 def guarded(

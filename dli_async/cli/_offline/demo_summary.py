@@ -11,8 +11,8 @@ from rich.console import Group
 
 from ..._values.spec import TableExport
 from .._shell.failures import Exit
-from .._shell.output import Output, counted, plain_table
-from .verify import Found
+from .._shell.output import Output, counted, plain_table, table_of
+from .verify import FolderContent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,14 +22,14 @@ class DemoExport:
     spec: TableExport
     folder: Path
     job_id: str | None
-    found: Found | None
+    found: FolderContent | None
     seconds: float
     error: str | None
 
     @property
     def name(self) -> str:
         """Database and table."""
-        return name_of(self.spec)
+        return table_of(self.spec)
 
     @property
     def rows(self) -> int:
@@ -73,12 +73,9 @@ class DemoExport:
         }
 
 
-def name_of(spec: TableExport) -> str:
-    """Database and table."""
-    return f"{spec.database_name}.{spec.table_name}"
-
-
-def report(output: Output, exports: Sequence[DemoExport], folder: Path, seconds: float) -> Exit:
+def show_summary(
+    output: Output, exports: Sequence[DemoExport], folder: Path, seconds: float
+) -> Exit:
     """Prints the summary; returns the exit code."""
     failed = [export for export in exports if export.error is not None]
     totals = {

@@ -17,14 +17,13 @@ from typing import Any
 import anyio
 import anyio.to_thread
 
-from ..._auth import StaticToken
-from ..._client import DliClient
 from ..._values.spec import TableExport
 from .._shell.failures import Exit
 from .._shell.output import Output, fields_text
 from .._shell.run import guarded
-from .demo import DemoOptions, fresh_path, plan
-from .serve import need_folder, require
+from .demo import connect, fresh_path, make_emulator, plan
+from .emulator import need_folder, require
+from .options import DemoOptions
 
 _GRACE = 2  # seconds that open streams of events get at the end
 
@@ -43,30 +42,14 @@ def serve(output: Output, options: DemoOptions, port: int) -> Exit:
 
 
 async def _serve(output: Output, options: DemoOptions, port: int) -> None:
-    from ...emulator import PROJECT_ID, TOKEN, DuckEngine, Emulator, ObsStore
     from ...emulator.server import running
     from ...fastapi.example import make_app
 
-    engine = DuckEngine(ObsStore(options.obs_dir.absolute()))
-    emulator = Emulator(
-        engine=engine,
-        obs_dir=engine.obs.root,
-        slots=options.slots,
-        launch=options.launch,
-        run=options.run,
-    )
+    emulator, engine = make_emulator(options)
     # The emulator forgets its jobs when it stops, so there is nothing to remember of them.
     with tempfile.TemporaryDirectory() as folder:
         async with emulator, running(emulator) as endpoint:
-
-            def client() -> DliClient:
-                return DliClient(
-                    endpoint=endpoint,
-                    project_id=PROJECT_ID,
-                    auth=StaticToken(TOKEN),
-                    trust_env=False,  # a proxy cannot reach the loopback address
-                )
-
+            client = partial(connect, endpoint)
             app = make_app(client, Path(folder) / "exports.db")
             async with client() as guide:
                 specs = [spec async for spec in plan(guide, fresh_path(engine))]

@@ -1,4 +1,4 @@
-"""Live progress on stderr: bars on a terminal, plain lines elsewhere."""
+"""How many exports move on, on stderr: bars on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -10,53 +10,14 @@ from rich.console import Console
 from rich.progress import (
     BarColumn,
     Progress,
-    SpinnerColumn,
     TaskID,
     TaskProgressColumn,
     TextColumn,
     TimeElapsedColumn,
 )
 
-from ..._values.enums import JobStatus
-from ..._values.reports import StatusReport
-from .output import Output
 
-
-@contextmanager
-def following(output: Output) -> Iterator[Follower]:
-    """Shows how one job moves on while the block runs."""
-    progress = Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        TimeElapsedColumn(),
-        console=output.err,
-        transient=True,
-        disable=not output.err.is_terminal,
-    )
-    with progress:
-        yield Follower(output, progress)
-
-
-class Follower:
-    """An `on_report` that tells when the state of a job changes."""
-
-    def __init__(self, output: Output, progress: Progress) -> None:
-        self._output = output
-        self._progress = progress
-        self._task = progress.add_task("submitting", total=None)
-        self._status: JobStatus | None = None
-
-    def __call__(self, report: StatusReport) -> None:
-        if report.status is self._status:
-            return
-        self._status = report.status
-        text = f"job {report.job_id}: {report.status}"
-        self._progress.update(self._task, description=text)
-        if not self._output.err.is_terminal:
-            self._output.note(text)
-
-
-class Board(Protocol):
+class ExportsDisplay(Protocol):
     """Shows many exports at the same time."""
 
     def add(self, name: str) -> None:
@@ -73,7 +34,7 @@ class Board(Protocol):
 
 
 @contextmanager
-def open_board(console: Console) -> Iterator[Board]:
+def exports_progress(console: Console) -> Iterator[ExportsDisplay]:
     """Bars if the console is a terminal, else a line for each export that has ended."""
     if not console.is_terminal:
         yield _Lines(console)

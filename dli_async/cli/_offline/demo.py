@@ -5,11 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from itertools import count, product
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.to_thread
@@ -24,32 +22,22 @@ from ..._values.reports import StatusReport
 from ..._values.results import ExportResult
 from ..._values.spec import TableExport
 from .._shell.failures import Exit, one_line
-from .._shell.output import Output
-from .._shell.progress import Board, open_board
+from .._shell.output import Output, table_of
 from .._shell.run import run
-from .serve import need_folder, require
-from .summary import DemoExport, name_of, report
-from .verify import BadExport, Found, read_back
+from .demo_progress import ExportsDisplay, exports_progress
+from .demo_summary import DemoExport, show_summary
+from .emulator import need_folder, require
+from .options import DemoOptions
+from .verify import BadExport, FolderContent, read_back
 
 if TYPE_CHECKING:
-    from ...emulator import DuckEngine
+    from ...emulator import DuckEngine, Emulator
 
 # Each combination that writes different bytes; json has no header.
 _FORMATS = ((DataType.CSV, True), (DataType.CSV, False), (DataType.JSON, False))
 _SHAPES = tuple(product(Compress, _FORMATS))
 _POLLING = PollPolicy(initial_delay=0.1, wait_initial=0.25, wait_max=0.5, wait_jitter=0.1)
 _TIMEOUT = 600.0  # seconds for one export; only a bug takes that long
-
-
-@dataclass(frozen=True, kw_only=True)
-class DemoOptions:
-    """How the demo runs; times are in seconds."""
-
-    obs_dir: Path
-    slots: int
-    max_running: int
-    launch: float
-    run: float
 
 
 def demo(output: Output, options: DemoOptions) -> Exit:
@@ -60,10 +48,29 @@ def demo(output: Output, options: DemoOptions) -> Exit:
 async def _demo(output: Output, options: DemoOptions) -> Exit:
     require("emulator")
     await anyio.to_thread.run_sync(need_folder, options.obs_dir)
-    from ...emulator import PROJECT_ID, TOKEN, DuckEngine, Emulator, ObsStore
     from ...emulator.server import running
 
     started = anyio.current_time()
+    emulator, engine = make_emulator(options)
+    async with (
+        emulator,
+        running(emulator) as url,
+        connect(url, polling=_POLLING) as client,
+    ):
+        root = fresh_path(engine)
+        specs = [spec async for spec in plan(client, root)]
+        output.note(f"exporting {len(specs)} tables through {url} to {engine.obs.folder(root)}")
+        with exports_progress(output.err) as display:
+            exports = await _Exporter(client, engine, display).export_all(
+                specs, options.max_running
+            )
+    return show_summary(output, exports, engine.obs.folder(root), anyio.current_time() - started)
+
+
+def make_emulator(options: DemoOptions) -> tuple[Emulator, DuckEngine]:
+    """An emulator of the sample tables, and what holds their rows and files."""
+    from ...emulator import DuckEngine, Emulator, ObsStore
+
     engine = DuckEngine(ObsStore(options.obs_dir.absolute()))
     emulator = Emulator(
         engine=engine,
@@ -72,23 +79,20 @@ async def _demo(output: Output, options: DemoOptions) -> Exit:
         launch=options.launch,
         run=options.run,
     )
-    async with (
-        emulator,
-        running(emulator) as url,
-        DliClient(
-            endpoint=url,
-            project_id=PROJECT_ID,
-            auth=StaticToken(TOKEN),
-            polling=_POLLING,
-            trust_env=False,  # a proxy cannot reach the loopback address
-        ) as client,
-    ):
-        root = fresh_path(engine)
-        specs = [spec async for spec in plan(client, root)]
-        output.note(f"exporting {len(specs)} tables through {url} to {engine.obs.folder(root)}")
-        with open_board(output.err) as board:
-            exports = await _Exporter(client, engine, board).export_all(specs, options.max_running)
-    return report(output, exports, engine.obs.folder(root), anyio.current_time() - started)
+    return emulator, engine
+
+
+def connect(url: str, **options: Any) -> DliClient:
+    """A client of an emulator that is served at `url`; `options` are those of `DliClient`."""
+    from ...emulator import PROJECT_ID, TOKEN
+
+    return DliClient(
+        endpoint=url,
+        project_id=PROJECT_ID,
+        auth=StaticToken(TOKEN),
+        trust_env=False,  # a proxy cannot reach the loopback address
+        **options,
+    )
 
 
 def fresh_path(engine: DuckEngine) -> str:
@@ -118,17 +122,17 @@ async def plan(client: DliClient, root: str) -> AsyncIterator[TableExport]:
 
 
 class _Exporter:
-    def __init__(self, client: DliClient, engine: DuckEngine, board: Board) -> None:
+    def __init__(self, client: DliClient, engine: DuckEngine, display: ExportsDisplay) -> None:
         self._client = client
         self._engine = engine
-        self._board = board
+        self._display = display
         self._ended: list[DemoExport] = []
 
     async def export_all(self, specs: Sequence[TableExport], most: int) -> list[DemoExport]:
         limit = anyio.Semaphore(most)
         async with anyio.create_task_group() as tasks:
             for spec in specs:
-                self._board.add(name_of(spec))
+                self._display.add(table_of(spec))
                 tasks.start_soon(self._within, limit, spec)
         return sorted(self._ended, key=lambda export: specs.index(export.spec))
 
@@ -136,12 +140,12 @@ class _Exporter:
         async with limit:
             export = await self._export(spec)
         self._ended.append(export)
-        self._board.end(export.name, export.error or f"{export.amounts}, verified")
+        self._display.end(export.name, export.error or f"{export.amounts}, verified")
 
     async def _export(self, spec: TableExport) -> DemoExport:
         started = anyio.current_time()
         job = ExportJob(self._client, spec)
-        found: Found | None = None
+        found: FolderContent | None = None
         error: str | None = None
         try:
             result = await job.result(timeout=_TIMEOUT, on_report=partial(self._show, job, spec))
@@ -159,16 +163,16 @@ class _Exporter:
 
     async def _show(self, job: ExportJob, spec: TableExport, report: StatusReport) -> None:
         if report.is_terminal:
-            self._board.move(name_of(spec), 0.99, "checking the files")
+            self._display.move(table_of(spec), 0.99, "checking the files")
             return
         share = 0.0
         if report.status is JobStatus.RUNNING:
             # Progress is a best effort of the service, the export does not depend on it.
             with suppress(DliError):
                 share = (await job.progress()).share_done
-        self._board.move(name_of(spec), share, str(report.status))
+        self._display.move(table_of(spec), share, str(report.status))
 
-    def _check(self, spec: TableExport, result: ExportResult) -> Found:
+    def _check(self, spec: TableExport, result: ExportResult) -> FolderContent:
         table = self._engine.table(spec.database_name, spec.table_name)
         if table is None:
             raise BadExport("the table has gone")

@@ -4,48 +4,31 @@ from __future__ import annotations
 
 import ipaddress
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
-from typing import Literal
 
 from ..._values.errors import ConfigurationError
 from .._shell.extras import need_extra
 from .._shell.failures import Exit
 from .._shell.output import Output, fields_text
 from .._shell.run import guarded
+from .options import EmulatorOptions
 
 
-def serve(
-    output: Output,
-    *,
-    host: str,
-    port: int,
-    obs_dir: Path,
-    database: Path | None,
-    slots: int,
-    launch: float,
-    run: float,
-    exists_check: Literal["job", "submit"],
-    seed: int,
-) -> Exit:
+def serve(output: Output, host: str, port: int, options: EmulatorOptions) -> Exit:
     """Serves an emulator until SIGINT or SIGTERM."""
 
     def call() -> Exit:
         require("emulator")
-        need_folder(obs_dir)
+        need_folder(options.obs_dir)
         from ...emulator import Emulator
         from ...emulator.server import run_server
 
-        emulator = Emulator(
-            obs_dir=obs_dir,
-            database=database,
-            slots=slots,
-            launch=launch,
-            run=run,
-            exists_check=exists_check,
-            seed=seed,
-        )
+        emulator = Emulator(**asdict(options))
         try:
-            run_server(emulator, host, port, lambda url: _announce(output, url, host, obs_dir))
+            run_server(
+                emulator, host, port, lambda url: _announce(output, url, host, options.obs_dir)
+            )
         except ValueError as error:  # a file that is no database
             raise ConfigurationError(str(error)) from error
         output.note("stopped")

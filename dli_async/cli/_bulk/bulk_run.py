@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict
 from fnmatch import fnmatchcase
-from pathlib import Path
-from typing import Any
 
 import anyio
 import anyio.to_thread
@@ -18,49 +15,26 @@ from ..._journal.journal import Journal, JournalReader
 from ..._values.catalog import TableRow
 from ..._values.errors import DliError
 from ...bulk import ExportOutcome
+from .._shell.connection import Connection
 from .._shell.failures import Exit, Failure
-from .._shell.options import Connection
-from .._shell.output import Output, are, counted
+from .._shell.output import Output, are, counted, table_of
 from .._shell.run import run
+from .options import BulkRequest
 from .plan import Plan, make_plan
 from .plan_file import Row, read_rows
-from .progress import Tally, open_board
-from .summary import interrupted, left_behind, report, show_plan
-
-
-@dataclass(frozen=True, kw_only=True)
-class BulkRequest:
-    """What `dli-async bulk` was asked.
-
-    Attributes:
-        databases, tables: which tables to export; `tables` are patterns, none means all.
-        plan_file: a file in their place.
-        fields: those of a `TableExport` that all exports share unless the file says otherwise;
-            `data_path` may have placeholders.
-        date: what `{date}` stands for, or None.
-        options: those of `DliClient.export_many`.
-        requests_per_second: the budget of the client, or None.
-    """
-
-    databases: Sequence[str]
-    tables: Sequence[str]
-    plan_file: Path | None
-    fields: dict[str, Any]
-    date: str | None
-    journal: Path | None
-    options: dict[str, Any]
-    requests_per_second: float | None
-    dry_run: bool
+from .progress import run_progress
+from .stats import RunStats
+from .summary import interrupted, left_behind, show_plan, show_summary
 
 
 def bulk(output: Output, connection: Connection, request: BulkRequest) -> Exit:
     """Plans and exports, or only plans."""
-    errand = _Errand(output, connection, request)
-    return run(output, errand.work, errand.interrupted)
+    bulk_run = _BulkRun(output, connection, request)
+    return run(output, bulk_run.work, bulk_run.interrupted)
 
 
-class _Errand:
-    """A bulk run, which an interrupt or an error must not lose."""
+class _BulkRun:
+    """One run, from plan to summary; an interrupt or an error tells what it leaves behind."""
 
     def __init__(self, output: Output, connection: Connection, request: BulkRequest) -> None:
         self._output = output
@@ -72,7 +46,9 @@ class _Errand:
         request = self._request
         entries = await self._entries()
         rows = await self._rows()
-        plan = make_plan(rows, request.fields, date=request.date, entries=entries)
+        to, date = request.source.to, request.source.date
+        defaults = asdict(request.files) | ({} if to is None else {"data_path": to})
+        plan = make_plan(rows, defaults, date=date, entries=entries)
         if plan.left_alone:
             verb = are(plan.left_alone)
             self._output.note(
@@ -98,12 +74,13 @@ class _Errand:
         return await JournalReader(path).entries() if await anyio.Path(path).exists() else []
 
     async def _rows(self) -> list[Row]:
-        if self._request.plan_file is not None:
-            return await anyio.to_thread.run_sync(read_rows, self._request.plan_file)
+        source = self._request.source
+        if source.plan_file is not None:
+            return await anyio.to_thread.run_sync(read_rows, source.plan_file)
         async with self._open_client() as client:
             found = [
                 row
-                for database in dict.fromkeys(self._request.databases)
+                for database in dict.fromkeys(source.databases or [])
                 async for row in client.tables(database)
                 if self._is_wanted(row)
             ]
@@ -118,7 +95,7 @@ class _Errand:
         return rows
 
     def _is_wanted(self, row: TableRow) -> bool:
-        patterns = self._request.tables
+        patterns = self._request.source.patterns
         name = row.table_name.lower()
         return not patterns or any(fnmatchcase(name, pattern.lower()) for pattern in patterns)
 
@@ -127,19 +104,22 @@ class _Errand:
         again = f"; goes on with the run of {plan.date}" if plan.resumes else ""
         self._output.note(f"exporting {counted(len(plan.specs), 'table')}{again}")
         outcomes: list[ExportOutcome] = []
-        tally = Tally(len(plan.specs))
+        stats = RunStats(len(plan.specs))
         async with self._open_client() as self._client:
-            with open_board(self._output, tally) as board:
+            with run_progress(self._output, stats) as display:
                 try:
                     async with self._client.export_many(
-                        plan.specs, journal=request.journal, on_event=board, **request.options
+                        plan.specs,
+                        journal=request.journal,
+                        on_event=display,
+                        **asdict(request.limits),
                     ) as stream:
                         outcomes = [outcome async for outcome in stream]
                 except DliError:
                     if jobs := self._client.detached:
                         self._output.note(left_behind(self._output, jobs, request.journal))
                     raise
-        return report(self._output, plan, outcomes, tally, request.journal)
+        return show_summary(self._output, plan, outcomes, stats, request.journal)
 
     def _open_client(self) -> DliClient:
         return self._connection.client(requests_per_second=self._request.requests_per_second)
@@ -151,4 +131,4 @@ def _is_managed(table: TableRow) -> bool:
 
 def _row_of(table: TableRow) -> Row:
     fields = {"database_name": table.database_name, "table_name": table.table_name}
-    return Row(".".join(fields.values()), fields)
+    return Row(table_of(table), fields)

@@ -28,7 +28,7 @@ class BadExport(ValueError):
 
 
 @dataclass(frozen=True)
-class Found:
+class FolderContent:
     """What lies in a folder: rows without headers, bytes on disk, and names of the part files."""
 
     rows: int
@@ -36,7 +36,7 @@ class Found:
     files: tuple[str, ...]
 
 
-def read_back(folder: Path, spec: TableExport, columns: Sequence[str]) -> Found:
+def read_back(folder: Path, spec: TableExport, columns: Sequence[str]) -> FolderContent:
     """Reads all part files of an export.
 
     Raises:
@@ -47,7 +47,7 @@ def read_back(folder: Path, spec: TableExport, columns: Sequence[str]) -> Found:
     parts = sorted(folder.glob("part-*"))
     rows = sum(_count(part, spec, columns) for part in parts)
     size = sum(part.stat().st_size for part in parts)
-    return Found(rows, size, tuple(part.name for part in parts))
+    return FolderContent(rows, size, tuple(part.name for part in parts))
 
 
 def _count(part: Path, spec: TableExport, columns: Sequence[str]) -> int:

@@ -1,0 +1,96 @@
+"""The commands that await a job: export, wait."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..._export.job import ExportJob
+from ..._values.results import ExportResult
+from ..._values.spec import TableExport
+from .._shell.connection import Connection
+from .._shell.failures import Exit, Failure
+from .._shell.output import Output, fields_text
+from .._shell.run import run
+from .jobs import job_of
+from .options import OnTimeout, WaitOptions
+from .progress import job_progress
+
+
+class _AwaitedJob:
+    """A job that a command awaits; an interrupt tells how to go on with it."""
+
+    def __init__(self, output: Output, connection: Connection) -> None:
+        self._output = output
+        self._connection = connection
+        self._job: ExportJob | None = None
+
+    def interrupted(self) -> Failure:
+        return Failure.interrupted(self._job)
+
+    async def export(self, fields: Mapping[str, Any], waiting: WaitOptions, precheck: bool) -> Exit:
+        spec = TableExport(**fields)
+        async with self._connection.client() as client:
+            self._job = job = ExportJob(client, spec)
+            if precheck:
+                await client.precheck(spec)
+            if not waiting.no_wait:
+                return await self._follow(job, waiting.timeout, waiting.on_timeout)
+            job_id = await job.submit()
+        self._output.result({"job_id": job_id, "token": job.token, "spec": spec}, job_id)
+        return Exit.FINISHED
+
+    async def wait(self, job: str, timeout: float | None) -> Exit:
+        async with self._connection.client() as client:
+            self._job = job_of(client, job)
+            return await self._follow(self._job, timeout, OnTimeout.DETACH)
+
+    async def _follow(self, job: ExportJob, timeout: float | None, on_timeout: OnTimeout) -> Exit:
+        with job_progress(self._output) as progress:
+            result = await job.result(
+                timeout=timeout,
+                on_report=progress,
+                on_timeout="cancel" if on_timeout is OnTimeout.CANCEL else "detach",
+            )
+        document = _result_document(result)
+        self._output.result(document, fields_text(document))
+        return Exit.FINISHED
+
+
+def export(
+    output: Output,
+    connection: Connection,
+    fields: Mapping[str, Any],
+    waiting: WaitOptions,
+    *,
+    precheck: bool,
+) -> Exit:
+    """Submits an export and, unless told otherwise, waits for its end.
+
+    Args:
+        fields: those of the `TableExport`.
+    """
+    awaited = _AwaitedJob(output, connection)
+    return run(output, lambda: awaited.export(fields, waiting, precheck), awaited.interrupted)
+
+
+def wait(output: Output, connection: Connection, job: str, timeout: float | None) -> Exit:
+    """Waits for a job, given by id or token."""
+    awaited = _AwaitedJob(output, connection)
+    return run(output, lambda: awaited.wait(job, timeout), awaited.interrupted)
+
+
+def _result_document(result: ExportResult) -> dict[str, Any]:
+    spec = result.spec
+    return {
+        "job_id": result.job_id,
+        "status": result.status,
+        "database_name": spec.database_name if spec else result.report.database_name,
+        "table_name": spec.table_name if spec else result.report.table_name,
+        "data_path": result.data_path,
+        "row_count": result.row_count,
+        "input_size": result.input_size,
+        "started_at": result.started_at,
+        "duration": result.duration,
+        "queue_name": result.queue_name,
+    }

@@ -1,0 +1,79 @@
+"""The options of `dli-async demo` and `dli-async emulator`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .._shell.option_groups import OptionGroup
+
+Slots = Annotated[int, typer.Option(min=1, help="How many jobs each queue runs at a time.")]
+Launch = Annotated[
+    float, typer.Option(min=0, metavar="SECONDS", help="How long a job is LAUNCHING, in seconds.")
+]
+RunTime = Annotated[
+    float,
+    typer.Option(min=0, metavar="SECONDS", help="Median of how long a job is RUNNING, in seconds."),
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoOptions(OptionGroup):
+    """How the demo runs."""
+
+    obs_dir: Annotated[
+        Path,
+        typer.Option(
+            metavar="DIR",
+            file_okay=False,
+            help="Folder that stands for OBS. Each run makes a new folder below DIR/demo.",
+        ),
+    ] = Path("obs")
+    slots: Slots = 8
+    max_running: Annotated[
+        int, typer.Option(min=1, help="How many exports to await at the same time.")
+    ] = 32
+    launch: Launch = 0.5
+    run: RunTime = 1.5
+
+
+class ExistsCheck(StrEnum):
+    """When the emulator looks whether the folder of an ErrorIfExists export is there."""
+
+    JOB = "job"
+    SUBMIT = "submit"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmulatorOptions(OptionGroup):
+    """Arguments of an `Emulator`, under their names."""
+
+    obs_dir: Annotated[
+        Path, typer.Option(metavar="DIR", file_okay=False, help="Folder that stands for OBS.")
+    ] = Path("obs")
+    database: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH",
+            exists=True,
+            help="Tables to serve: a DuckDB file, or a folder of CSV and Parquet files. "
+            "Default: sample tables.",
+        ),
+    ] = None
+    slots: Slots = 8
+    launch: Launch = 0.2
+    run: RunTime = 1.0
+    exists_check: Annotated[
+        ExistsCheck,
+        typer.Option(
+            help="What happens to an ErrorIfExists export when the folder is there: the job "
+            "fails (job), or the request is refused (submit)."
+        ),
+    ] = ExistsCheck.JOB
+    seed: Annotated[
+        int, typer.Option(help="Makes ids, times and sample tables the same in every run.")
+    ] = 0
