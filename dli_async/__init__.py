@@ -1,4 +1,26 @@
-"""The asyncio (and trio) client for table exports of Huawei Cloud DLI."""
+"""The asyncio (and trio) client for table exports of Huawei Cloud DLI.
+
+Five words, each for one thing:
+
+    job      work of the service, known by a `job_id`; an `ExportJob` is the handle to await
+    export   what is asked for, a table to a folder: a `TableExport`, which becomes a job
+    attempt  one try, the first is 1: of an export (each a job in its own folder), POST, request
+    look     asking the service about jobs: what state one is in, or if a lost submit became one
+    report   what a look tells of one job: a `StatusReport`
+
+The floors, from the ground up. A room imports from those below it only, and a change belongs on the
+lowest floor that knows what it takes:
+
+    _values            what is said: specs, reports, results, errors, events, policies
+    _auth              logins, signatures, regions
+    _http              how it gets there: one reliable exchange, the throttle, the paths of DLI
+    _export            what becomes of an export: job, submit, watch
+    _journal           what is kept, so that another process can go on
+    bulk               many exports at once: limits, attempts, outcomes
+    _client            `DliClient`, which is all of it in one handle
+    emulator, fastapi  DLI offline, which writes real files; exports in a web backend
+    cli                the command line `dli-async`
+"""
 
 from ._auth import AkSk as AkSk
 from ._auth import CredentialChain as CredentialChain

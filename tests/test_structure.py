@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import logging
+import re
 import subprocess
 import sys
 import typing
@@ -153,6 +154,14 @@ def test_a_folder_and_a_file_can_be_taken_in_at_a_glance() -> None:
     assert len(top) <= 18
     lengths = {module_of(path): path.read_text(encoding="utf-8").count("\n") for path in FILES}
     assert {name: length for name, length in lengths.items() if length > 330} == {}
+
+
+def test_the_package_tells_its_floors() -> None:
+    """`pydoc dli_async` names every floor, from the ground up, so that a change finds its place."""
+    told = re.findall(r"^ {4}(\w+(?:, \w+)*) {2,}\S", inspect.getdoc(dli_async) or "", re.MULTILINE)
+    floors = [", ".join(line.split()) for line in FLOORS.split("\n") if line]
+    assert told[5:] == [floor for floor in floors if floor != "__init__"]
+    assert told[:5] == ["job", "export", "attempt", "look", "report"]
 
 
 def tracked() -> list[Path]:
