@@ -66,12 +66,13 @@ class JournalReader:
             after: only exports with a greater `id`, for paging.
             limit: at most this many; all by default.
         """
-        wanted = [str(state) for state in states]
-        condition = f"state IN ({', '.join('?' * len(wanted))})" if wanted else "1"
+        wanted = {f"state_{number}": str(state) for number, state in enumerate(states)}
+        condition = f"state IN ({', '.join(f':{name}' for name in wanted)})" if wanted else "1"
         return await self._read(
-            "SELECT * FROM exports WHERE (?1 IS NULL OR identity = ?1) "
-            f"AND (?2 IS NULL OR owner = ?2) AND id > ?3 AND {condition} ORDER BY id LIMIT ?",
-            (identity, owner, after, *wanted, limit),
+            "SELECT * FROM exports WHERE (:identity IS NULL OR identity = :identity) AND "
+            f"(:owner IS NULL OR owner = :owner) AND id > :after AND {condition} "
+            "ORDER BY id LIMIT :limit",
+            {"identity": identity, "owner": owner, "after": after, "limit": limit, **wanted},
             JournalEntry.of,
         )
 
@@ -90,17 +91,18 @@ class JournalReader:
     ) -> list[JournalEvent]:
         """Changes with a sequence number greater than `after`, in order."""
         return await self._read(
-            "SELECT * FROM events WHERE seq > ?1 AND (?2 IS NULL OR export_id = ?2) "
-            "ORDER BY seq LIMIT ?3",
-            (after, export_id, limit),
+            "SELECT * FROM events WHERE seq > :after AND (:id IS NULL OR export_id = :id) "
+            "ORDER BY seq LIMIT :limit",
+            {"after": after, "id": export_id, "limit": limit},
             JournalEvent.of,
         )
 
     async def counts(self, *, identity: str | None = None) -> dict[ExportState, int]:
         """How many exports are in each state, zeros included; earlier attempts count too."""
         rows = await self._read(
-            "SELECT state, count(*) FROM exports WHERE ?1 IS NULL OR identity = ?1 GROUP BY state",
-            (identity,),
+            "SELECT state, count(*) FROM exports WHERE :identity IS NULL OR identity = :identity "
+            "GROUP BY state",
+            {"identity": identity},
             tuple,
         )
         return dict.fromkeys(ExportState, 0) | {ExportState(row[0]): row[1] for row in rows}
@@ -111,7 +113,10 @@ class JournalReader:
         return await self._read(sql, (), lambda row: str(row[0]))
 
     async def _read(
-        self, sql: str, values: tuple[Any, ...], make: Callable[[sqlite3.Row], T]
+        self,
+        sql: str,
+        values: tuple[Any, ...] | dict[str, Any],
+        make: Callable[[sqlite3.Row], T],
     ) -> list[T]:
         def fetch() -> list[T]:
             with reading(self.path) as db:

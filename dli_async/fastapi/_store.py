@@ -115,9 +115,9 @@ class WebJournal(Journal):
             "events.state AS event_state, events.status AS event_status, "
             "events.job_id AS event_job_id, events.error AS event_error "
             "FROM events JOIN exports ON exports.id = events.export_id "
-            "WHERE events.seq > ?1 AND (?2 IS NULL OR events.export_id = ?2) "
-            "ORDER BY events.seq LIMIT ?3",
-            (after, export_id, limit),
+            "WHERE events.seq > :after AND (:id IS NULL OR events.export_id = :id) "
+            "ORDER BY events.seq LIMIT :limit",
+            {"after": after, "id": export_id, "limit": limit},
             _change,
         )
 

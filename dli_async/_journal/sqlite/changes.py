@@ -29,21 +29,22 @@ def insert(
     row = db.execute(
         "INSERT INTO exports (database_name, table_name, data_path, attempt, folder, state,"
         " identity, owner, lease_expires_at, created_at, updated_at, spec_json) "
-        "SELECT ?1, ?2, ?3, 1 + coalesce(max(attempt), 0), ?4, ?5, ?6, ?7, journal_now() + ?8,"
-        " ?9, ?9, ?10 "
-        "FROM exports WHERE database_name = ?1 AND table_name = ?2 AND data_path = ?3 RETURNING *",
-        (
-            spec.database_name,
-            spec.table_name,
-            data_path,
-            spec.data_path,
-            ExportState.PLANNED,
-            identity,
-            owner,
-            lease,
-            time.time(),
-            json.dumps(spec.body()),
-        ),
+        "SELECT :database, :table, :data_path, 1 + coalesce(max(attempt), 0), :folder, :state,"
+        " :identity, :owner, journal_now() + :lease, :now, :now, :spec_json FROM exports "
+        "WHERE database_name = :database AND table_name = :table AND data_path = :data_path "
+        "RETURNING *",
+        {
+            "database": spec.database_name,
+            "table": spec.table_name,
+            "data_path": data_path,
+            "folder": spec.data_path,
+            "state": ExportState.PLANNED,
+            "identity": identity,
+            "owner": owner,
+            "lease": lease,
+            "now": time.time(),
+            "spec_json": json.dumps(spec.body()),
+        },
     ).fetchone()
     return JournalEntry.of(row)
 
@@ -56,8 +57,11 @@ def change(
     Args:
         owner: only if this worker holds it; None (default) for what is true whoever tells it.
     """
-    sql = f"SELECT 1 FROM exports WHERE id = ?1 AND (?2 IS NULL OR owner = ?2) AND {_UNENDED}"
-    if db.execute(sql, (export_id, owner)).fetchone():
+    sql = (
+        "SELECT 1 FROM exports "
+        f"WHERE id = :id AND (:owner IS NULL OR owner = :owner) AND {_UNENDED}"
+    )
+    if db.execute(sql, {"id": export_id, "owner": owner}).fetchone():
         _write(db, export_id, columns)
 
 
@@ -175,10 +179,10 @@ def claim(
 ) -> list[JournalEntry]:
     """Gives `owner` the unended exports that nobody holds any more, or the one that is named."""
     rows = db.execute(
-        "UPDATE exports SET owner = ?1, lease_expires_at = journal_now() + ?2 "
-        f"WHERE {_UNENDED} AND (?3 IS NULL OR id = ?3) AND (owner IS NULL "
-        "OR lease_expires_at <= journal_now() OR (owner = ?1 AND ?3 IS NOT NULL)) RETURNING *",
-        (owner, lease, export_id),
+        "UPDATE exports SET owner = :owner, lease_expires_at = journal_now() + :lease "
+        f"WHERE {_UNENDED} AND (:id IS NULL OR id = :id) AND (owner IS NULL "
+        "OR lease_expires_at <= journal_now() OR (owner = :owner AND :id IS NOT NULL)) RETURNING *",
+        {"owner": owner, "lease": lease, "id": export_id},
     ).fetchall()
     return [JournalEntry.of(row) for row in rows]
 
