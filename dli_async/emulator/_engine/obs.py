@@ -5,6 +5,8 @@ Blocking and thread-safe. Nothing is created before the first export.
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 import threading
 import uuid
@@ -95,7 +97,7 @@ class ObsStore:
         folder = self.root.joinpath(*_segments(data_path))
         root = self.root.resolve()
         try:
-            resolved = folder.resolve()
+            resolved = _without_links(folder)
         except (OSError, RuntimeError) as error:
             raise UnsafePath(f"{data_path!r} cannot be resolved: {error}") from error
         # A link to a bucket or to the root is refused as well: Overwrite would empty all of it.
@@ -144,6 +146,15 @@ class ObsStore:
                 folder.unlink()
             self._made.update(path for path in (folder, *folder.parents) if not path.exists())
             staging.mkdir(parents=True)
+
+
+def _without_links(folder: Path) -> Path:
+    """Where a folder lies, which need not exist, once every link on the way was followed."""
+    resolved = folder.resolve()
+    # From Python 3.13 on, links in a circle are no error: they are left in the result.
+    if any(path.is_symlink() for path in (resolved, *resolved.parents)):
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+    return resolved
 
 
 def _segments(data_path: str) -> list[str]:
