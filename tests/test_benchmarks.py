@@ -13,6 +13,7 @@ ROOT = Path(__file__).parent.parent
 NAMES = ("footprint", "journal", "per_request", "startup", "waiting")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_benchmark_runs(name: str, tmp_path: Path) -> None:
     """In its quick mode each one ends well, with a table and a file of figures and targets."""

@@ -32,6 +32,7 @@ def test_the_readme_is_short_and_has_only_blocks_that_are_run() -> None:
     assert all(SET_UP.match(command) for command in SHELL)
 
 
+@pytest.mark.slow
 def test_the_first_command_exports_all_samples(tmp_path: Path) -> None:
     """The demo of the README ends with 0; its installation is what CI does anyway."""
     command = SET_UP.match(SHELL[0])

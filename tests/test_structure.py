@@ -268,6 +268,7 @@ def test_errors_show_what_they_carry_and_no_more() -> None:
     assert repr(error) == "ApiError('no')"
 
 
+@pytest.mark.slow
 def test_the_public_names_can_be_used_as_their_types_say() -> None:
     """A file of uses passes `mypy --strict` as a user would run it, without plugins of ours."""
     uses = Path(__file__).parent / "typing" / "api.py"

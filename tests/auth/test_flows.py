@@ -437,6 +437,7 @@ def test_iam_token_needs_an_async_client(cloud: Cloud) -> None:
         client.get(JOBS, auth=IamToken("u", "p", "d"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bound", [True, False], ids=["bound", "unbound"])
 async def test_500_tasks_with_tokens_of_two_seconds(cloud: Cloud, bound: bool) -> None:
     """Under 500 tasks every renewal is one request, no request fails, no token is used too long."""

@@ -78,6 +78,7 @@ def kill_after(process: subprocess.Popen[str], events: int) -> None:
     process.communicate()
 
 
+@pytest.mark.slow
 async def test_killing_a_run_loses_no_export_and_makes_no_duplicate(
     tmp_path: Path, anyio_backend_name: str
 ) -> None:

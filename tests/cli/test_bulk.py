@@ -533,6 +533,7 @@ main()
 """
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_again_and_again_exports_each_table_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,6 +18,7 @@ from .conftest import Cli, error_line
 QUICK = ("--launch", "0", "--run", "0.02")
 
 
+@pytest.mark.slow
 def test_demo_exports_every_table_in_every_shape(tmp_path: Path) -> None:
     """All sample tables become files that hold what they should, in all formats; the document
     tells where they are, and progress is on stderr."""

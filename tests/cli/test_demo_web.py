@@ -15,6 +15,7 @@ from .conftest import Cli, error_line
 QUICK = ("--launch", "0", "--run", "0.05")
 
 
+@pytest.mark.slow
 def test_the_demo_serves_a_page_with_exports_on_it(tmp_path: Path) -> None:
     """It tells where the page is, starts an export of each table, and writes the files; a signal
     ends it with 0, whoever still listens."""

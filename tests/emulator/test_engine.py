@@ -157,6 +157,7 @@ def test_a_large_table_is_split_in_parts_of_one_job(samples: DuckEngine) -> None
     assert ids == list(range(1, 200_001))
 
 
+@pytest.mark.slow
 def test_every_sample_holds_its_rows(samples: DuckEngine) -> None:
     """The json of each sample table has as many lines as the table rows, each of them json."""
     for database in samples.databases():

@@ -141,6 +141,7 @@ async def test_a_thousand_exports_cost_few_polls_and_are_known_soon(
     crowd.assert_at_rest()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("anyio_backend", [VIRTUAL_ASYNCIO], ids=["asyncio-virtual"])
 async def test_ten_thousand_exports_cost_few_polls_and_are_known_soon() -> None:
     """The same for 10,000."""

@@ -62,6 +62,7 @@ def ledger(endpoint: str) -> list[Any]:
     return list(answer.json()["jobs"])
 
 
+@pytest.mark.slow
 def test_killing_workers_and_the_server_loses_no_export_and_makes_no_duplicate(
     backend: Backend, endpoint: str
 ) -> None:

@@ -35,6 +35,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FastAPI]:
     emulator.close()
 
 
+@pytest.mark.slow
 def test_no_request_breaks_the_service_or_the_schema(app: FastAPI) -> None:
     """Whatever is sent, the answer is no 5xx and is what the document says; streams are read as
     far as they have come."""
