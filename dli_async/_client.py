@@ -30,10 +30,10 @@ from ._export.watch.last_seen import OnReport
 from ._export.watch.polling import StatusEndpoint, StatusSource
 from ._export.watch.watch import Watch
 from ._http.api import Api
-from ._http.catalogue import Lists
+from ._http.catalogue import Catalogue
 from ._http.exchange import Http, make_client
 from ._http.owned_tasks import OwnedTasks
-from ._http.throttle import Gate
+from ._http.throttle import Throttle
 from ._http.transport import Cert, Verify, check_proxy, make_ssl_context, open_transport
 from ._values.errors import ClientClosed, ConfigurationError
 from ._values.events import Emitter, Event
@@ -54,7 +54,7 @@ class _State(Enum):
     CLOSED = "is closed"
 
 
-class DliClient(Lists):
+class DliClient(Catalogue):
     """The client of one DLI project: submits exports, watches jobs, lists what there is.
 
     Use it inside `async with`, on asyncio or trio. Building it does no I/O. Closing it ends the
@@ -126,7 +126,7 @@ class DliClient(Lists):
         self._open_own = partial(open_transport, tls, proxy, trust_env, max_connections)
         self._transport = transport
         self._emit = Emitter(on_event)
-        self._gate = Gate(max_connections, requests_per_second)
+        self._throttle = Throttle(max_connections, requests_per_second)
         self._tasks = OwnedTasks()
         self._state = _State.NEW
         self._loop: object = None
@@ -177,7 +177,7 @@ class DliClient(Lists):
             wire,
             endpoint=self.endpoint,
             auth=auth,
-            gate=self._gate,
+            throttle=self._throttle,
             tasks=self._tasks,
             retry=self._retry,
             request_timeout=self._request_timeout,

@@ -12,7 +12,7 @@ from .._values.reports import JobRow, StatusReport
 from .api import Api
 
 
-class Lists:
+class Catalogue:
     """The lists of a client, as async iterators over all pages."""
 
     @property

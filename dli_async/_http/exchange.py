@@ -31,7 +31,7 @@ from .._values.events import Emitter, RequestEvent, RetryEvent
 from .._values.policies import RetryCallState, RetryPolicy, is_transient
 from .answers import Answer, http_date, read_answer
 from .owned_tasks import OwnedTasks
-from .throttle import Gate
+from .throttle import Throttle
 from .transport import TRANSPORT_ERRORS, Wire, never_left, stands_cancelling
 
 _log = logging.getLogger("dli_async.http")
@@ -119,7 +119,7 @@ class Http:
         *,
         endpoint: str,
         auth: ScopedAuth,
-        gate: Gate,
+        throttle: Throttle,
         tasks: OwnedTasks,
         retry: RetryPolicy,
         request_timeout: float,
@@ -132,7 +132,7 @@ class Http:
         host = httpx.URL(endpoint).netloc.decode("ascii")
         self._headers = httpx.Headers({"Host": host, **_HEADERS})
         self._auth = auth
-        self._gate = gate
+        self._throttle = throttle
         self._tasks = tasks
         self._retry = retry
         self.request_timeout = request_timeout
@@ -164,11 +164,11 @@ class Http:
         outcome, exactly once.
         """
         await self.unsent(self._auth.prepare())
-        await self._gate.enter()
+        await self._throttle.enter()
         try:
             await leave()
         except BaseException:
-            self._gate.leave()
+            self._throttle.leave()
             raise
         outcome: Answer | DliError = ResponseLost(f"{call.method} {call.path}: cut off")
         left_at = anyio.current_time()
@@ -184,7 +184,7 @@ class Http:
                 outcome = error
 
         def ended() -> None:
-            self._gate.leave()
+            self._throttle.leave()
             settle(outcome)
 
         await self._tasks.run(exchange, may_stop=False, ended=ended)
@@ -211,14 +211,14 @@ class Http:
 
     async def _once(self, call: Call, *, urgent: bool) -> Answer:
         await self._auth.prepare()
-        await self._gate.enter(urgent=urgent)
+        await self._throttle.enter(urgent=urgent)
         if not self._stands_cancelling:
             exchange = partial(self._exchange, call)
-            return await self._tasks.run(exchange, may_stop=True, ended=self._gate.leave)
+            return await self._tasks.run(exchange, may_stop=True, ended=self._throttle.leave)
         try:
             return await self._exchange(call)
         finally:
-            self._gate.leave()
+            self._throttle.leave()
 
     async def _exchange(self, call: Call) -> Answer:
         started = anyio.current_time()
@@ -267,10 +267,10 @@ class Http:
 
     def _heed(self, error: BaseException, started: float) -> None:
         if isinstance(error, RateLimited):
-            self._gate.slow_down(started)
+            self._throttle.slow_down(started)
         delay = getattr(error, "retry_after", None) or 0.0
         if delay:
-            self._gate.pause(min(delay, self._retry.retry_after_max))
+            self._throttle.pause(min(delay, self._retry.retry_after_max))
 
     def _tell_request(
         self, call: Call, outcome: Answer | BaseException | None, started: float

@@ -9,7 +9,7 @@ import anyio
 import anyio.lowlevel
 
 from .._values.errors import ConfigurationError
-from .wakeup import make_bell
+from .wakeup import make_wakeup
 
 # After a refusal for too many requests: go on with this share of the rate, and win back this share
 # of it each second, unless refusals go on.
@@ -78,10 +78,10 @@ class _Ticket:
 
     def __init__(self) -> None:
         self.granted = False
-        self.woken = make_bell()
+        self.woken = make_wakeup()
 
 
-class Gate:
+class Throttle:
     """The one budget of a client, shared by all its requests.
 
     First come, first served within two classes: urgent requests (submits and their looks) go
@@ -165,7 +165,7 @@ class Gate:
         else:
             await ticket.woken.wait()
         if not ticket.granted:
-            ticket.woken = make_bell()
+            ticket.woken = make_wakeup()
 
     def _serve(self) -> None:
         """Grants what can be granted now, and sees to it that somebody waits for the rest."""

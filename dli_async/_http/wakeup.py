@@ -10,7 +10,7 @@ import anyio
 import sniffio
 
 
-class Bell(Protocol):
+class Wakeup(Protocol):
     """What wakes one waiter, once."""
 
     def set(self) -> object: ...
@@ -18,8 +18,8 @@ class Bell(Protocol):
     def wait(self) -> Awaitable[object]: ...
 
 
-class _FutureBell:
-    """A bell for asyncio; its events take 1 kB more, which counts where thousands wait."""
+class _FutureWakeup:
+    """A wakeup for asyncio; its events take 1 kB more, which counts where thousands wait."""
 
     __slots__ = ("_future",)
 
@@ -34,6 +34,6 @@ class _FutureBell:
         return self._future
 
 
-def make_bell() -> Bell:
-    """A bell for the running event loop."""
-    return _FutureBell() if sniffio.current_async_library() == "asyncio" else anyio.Event()
+def make_wakeup() -> Wakeup:
+    """A wakeup for the running event loop."""
+    return _FutureWakeup() if sniffio.current_async_library() == "asyncio" else anyio.Event()

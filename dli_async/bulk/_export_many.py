@@ -18,7 +18,7 @@ from .._journal.journal import Journal
 from .._journal.records import Records
 from .._values.errors import ConfigurationError
 from ._outcomes import ExportOutcome, OnEvent
-from ._queues import Line
+from ._queues import Queues
 from ._run import Run, Specs
 
 
@@ -94,7 +94,7 @@ async def export_many(
         send, receive = anyio.create_memory_object_stream[ExportOutcome](max_running)
         run = Run(
             client,
-            Line(max_running, max_running_per_queue),
+            Queues(max_running, max_running_per_queue),
             Records(book),
             send,
             on_event=on_event,

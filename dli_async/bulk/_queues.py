@@ -13,7 +13,7 @@ _READ_AHEAD = 1_000
 _DEFAULT_QUEUE = "default"
 
 
-class Line:
+class Queues:
     """Specs in order, except that one whose queue is full lets others pass.
 
     Args:
@@ -30,7 +30,7 @@ class Line:
         self._changed = anyio.Event()
 
     def put(self, spec: TableExport) -> None:
-        """Puts a spec at the end of the line."""
+        """Puts a spec behind those of its queue."""
         self._count += 1
         self._waiting.setdefault(_queue(spec), deque()).append((self._count, spec))
 

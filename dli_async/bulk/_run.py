@@ -37,7 +37,7 @@ from ._outcomes import (
     ExportSubmitted,
     OnEvent,
 )
-from ._queues import Line
+from ._queues import Queues
 
 _log = logging.getLogger("dli_async.bulk")
 
@@ -54,7 +54,7 @@ class Run:
     def __init__(
         self,
         client: HasContext,
-        line: Line,
+        queues: Queues,
         records: Records,
         send: MemoryObjectSendStream[ExportOutcome],
         *,
@@ -63,7 +63,7 @@ class Run:
         timeout: float | None,
     ) -> None:
         self._client = client
-        self._line = line
+        self._queues = queues
         self._records = records
         self._send = send
         self._on_event = on_event
@@ -99,8 +99,8 @@ class Run:
         async with aclosing(_each(specs)) as each:
             async for spec in each:
                 await self._plan(spec)
-                await self._line.wait_for_room()
-        await self._line.wait_until_empty()
+                await self._queues.wait_for_room()
+        await self._queues.wait_until_empty()
 
     async def _plan(self, spec: TableExport) -> None:
         if not isinstance(spec, TableExport):
@@ -111,7 +111,7 @@ class Run:
         except InvalidExport as error:
             await self._deliver(ExportOutcome.of(spec, error, job_id=None))
         else:
-            self._line.put(spec)
+            self._queues.put(spec)
             self._start_ready()
 
     def _take_folder(self, spec: TableExport) -> None:
@@ -121,7 +121,7 @@ class Run:
         self._folders.add(spec.data_path)
 
     def _start_ready(self) -> None:
-        while (spec := self._line.take()) is not None:
+        while (spec := self._queues.take()) is not None:
             self._tasks.start_soon(self._export, spec, name=f"export {spec}")
 
     async def _export(self, spec: TableExport) -> None:
@@ -130,7 +130,7 @@ class Run:
         except Exception as error:
             self._fail(error)
         else:
-            self._line.done(spec)
+            self._queues.done(spec)
             self._start_ready()
 
     def _fail(self, error: Exception) -> None:

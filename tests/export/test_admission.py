@@ -122,13 +122,13 @@ async def test_equal_exports_that_wait_for_each_other_keep_nobody_out() -> None:
 
 
 async def test_a_swarm_of_submits_gets_ready_a_few_at_a_time() -> None:
-    """Of hundreds that start at once few stand at the gate, with all that a request needs."""
+    """Of hundreds that start at once few stand at the throttle, with all that a request needs."""
     service = Service(submit=accepted())
     async with service.client(requests_per_second=1) as client, anyio.create_task_group() as tasks:
         for number in range(MANY):
             tasks.start_soon(client.submit, spec(data_path=f"obs://bucket/{number}/x"))
         await anyio.sleep(0.5)
-        assert 10 < len(client._gate._urgent) < 100
+        assert 10 < len(client._throttle._urgent) < 100
     assert service.count("submit") == MANY
 
 

@@ -208,7 +208,7 @@ async def test_what_ends_a_wait_reaches_every_awaiter_of_an_own_source(error: Ex
     assert len({id(end) for _, end in ends}) == 4
 
 
-async def test_closing_ends_a_wait_whose_look_stands_at_a_paused_gate() -> None:
+async def test_closing_ends_a_wait_whose_look_stands_at_a_paused_throttle() -> None:
     """`Retry-After` holds up requests, not the end of the client."""
     throttled = refused(429, "APIGW.0308", **{"Retry-After": "100"})
     service = Service(status=throttled, jobs=throttled)

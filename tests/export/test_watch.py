@@ -88,10 +88,10 @@ class Crowd:
         watch = self.watch
         assert watch._leader is None
         assert not watch._sleeping
-        tally = watch._tally
-        assert not tally.entries
-        assert not tally.running
-        assert not tally.unplaced
+        watched = watch._watched
+        assert not watched.jobs
+        assert not watched.running
+        assert not watched.unplaced
 
 
 @asynccontextmanager

@@ -115,7 +115,7 @@ async def test_closing_the_client_ends_all_waits() -> None:
     assert watch is not None
     assert watch._leader is None
     assert not watch._sleeping
-    assert not watch._tally.entries
+    assert not watch._watched.jobs
 
 
 async def test_a_wait_that_times_out_leaves_the_others() -> None:

@@ -24,7 +24,7 @@ from dli_async._auth import Scope, bind
 from dli_async._http.api import PAGE_SIZE, Api
 from dli_async._http.exchange import Http, make_client
 from dli_async._http.owned_tasks import OwnedTasks
-from dli_async._http.throttle import Gate
+from dli_async._http.throttle import Throttle
 from dli_async._values.events import Emitter
 
 pytestmark = pytest.mark.anyio
@@ -66,7 +66,7 @@ async def over(
             client,
             endpoint="https://dli.test",
             auth=auth,
-            gate=Gate(4),
+            throttle=Throttle(4),
             tasks=tasks,
             retry=RetryPolicy(attempts=1),
             request_timeout=30,

@@ -38,7 +38,7 @@ from dli_async._auth import Scope, bind
 from dli_async._http.answers import Answer
 from dli_async._http.exchange import Call, Http, make_client
 from dli_async._http.owned_tasks import OwnedTasks
-from dli_async._http.throttle import Gate
+from dli_async._http.throttle import Throttle
 from dli_async._http.transport import Wire
 from dli_async._values.events import Emitter
 
@@ -58,14 +58,14 @@ class Exchanges:
         self.events: list[Event] = []
         self.client = client
         self.tasks = OwnedTasks()
-        self.gate = Gate(options.pop("slots", 4))
+        self.throttle = Throttle(options.pop("slots", 4))
         scope = Scope(region="cn-north-4", project_id=PROJECT, environ={})
         given: dict[str, Any] = {"retry": RetryPolicy(), "request_timeout": 30.0} | options
         self.http = Http(
             client,
             endpoint=URL,
             auth=bind(auth, scope, client.send),
-            gate=self.gate,
+            throttle=self.throttle,
             tasks=self.tasks,
             emit=Emitter(self.events.append),
             **given,
@@ -394,7 +394,7 @@ async def test_a_request_of_a_login_goes_out_as_it_is() -> None:
     """Without a slot, which its caller may hold, without repeats, and without the login itself."""
     route, transport = routed("GET", says(500), YES)
     async with over(transport, slots=1) as exchanges:
-        await exchanges.gate.enter()
+        await exchanges.throttle.enter()
         request = httpx.Request("GET", f"{URL}/v3/projects")
         response = await exchanges.http.send_for_login(request)
     assert response.status_code == 500

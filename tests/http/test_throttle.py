@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks._clock import VirtualLoop
 from dli_async import ConfigurationError
-from dli_async._http.throttle import Gate
+from dli_async._http.throttle import Throttle
 
 pytestmark = pytest.mark.anyio
 
@@ -42,14 +42,14 @@ class Limited:
         return True
 
 
-async def run_against(gate: Gate, service: Limited, requests: int, tasks: int = 40) -> None:
+async def run_against(throttle: Throttle, service: Limited, requests: int, tasks: int = 40) -> None:
     """So many requests by so many tasks, each repeated until it is served."""
     left = list(range(requests))
 
     async def worker() -> None:
         while left:
             left.pop()
-            while not await exchange(gate, service):
+            while not await exchange(throttle, service):
                 pass
 
     async with anyio.create_task_group() as group:
@@ -57,35 +57,35 @@ async def run_against(gate: Gate, service: Limited, requests: int, tasks: int = 
             group.start_soon(worker)
 
 
-async def exchange(gate: Gate, service: Limited) -> bool:
-    await gate.enter()
+async def exchange(throttle: Throttle, service: Limited) -> bool:
+    await throttle.enter()
     started = anyio.current_time()
     try:
         await anyio.sleep(0.05)
         if service.ask():
             return True
-        gate.slow_down(started)
+        throttle.slow_down(started)
         return False
     finally:
-        gate.leave()
+        throttle.leave()
 
 
 @pytest.mark.parametrize(("slots", "rate"), [(0, None), (1, 0), (1, -1), (1, float("nan"))])
 def test_impossible_budgets_are_refused(slots: int, rate: float | None) -> None:
     """No slot, or a rate that is not positive, is a configuration error."""
     with pytest.raises(ConfigurationError, match=r"max_connections|requests_per_second"):
-        Gate(slots, rate)
+        Throttle(slots, rate)
 
 
 async def test_no_second_holds_more_starts_than_the_budget() -> None:
     """Starts are evenly spaced, after a pause too, so that no burst meets a limit by the second."""
-    gate = Gate(100, 20)
+    throttle = Throttle(100, 20)
     starts: list[float] = []
 
     async def request() -> None:
-        await gate.enter()
+        await throttle.enter()
         starts.append(anyio.current_time())
-        gate.leave()
+        throttle.leave()
 
     for _ in range(2):
         async with anyio.create_task_group() as group:
@@ -99,18 +99,18 @@ async def test_no_second_holds_more_starts_than_the_budget() -> None:
 
 async def test_no_more_requests_are_under_way_than_slots() -> None:
     """A slot is given to the next only when its holder has left."""
-    gate = Gate(3)
+    throttle = Throttle(3)
     inside: list[int] = []
     now_inside = 0
 
     async def request() -> None:
         nonlocal now_inside
-        await gate.enter()
+        await throttle.enter()
         now_inside += 1
         inside.append(now_inside)
         await anyio.sleep(1)
         now_inside -= 1
-        gate.leave()
+        throttle.leave()
 
     async with anyio.create_task_group() as group:
         for _ in range(10):
@@ -121,28 +121,28 @@ async def test_no_more_requests_are_under_way_than_slots() -> None:
 
 async def test_nobody_holds_a_slot_while_waiting_for_a_start() -> None:
     """With one slot and a slow budget, the slot is free between two starts."""
-    gate = Gate(1, 0.1)
-    await gate.enter()
-    gate.leave()
+    throttle = Throttle(1, 0.1)
+    await throttle.enter()
+    throttle.leave()
     async with anyio.create_task_group() as group:
-        group.start_soon(gate.enter)
+        group.start_soon(throttle.enter)
         await anyio.sleep(5)
-        assert gate._free == 1
+        assert throttle._free == 1
         await anyio.sleep(6)
-        assert gate._free == 0
-        gate.leave()
+        assert throttle._free == 0
+        throttle.leave()
 
 
 async def test_first_come_is_first_served() -> None:
     """Requests of one class start in the order in which they came."""
-    gate = Gate(2, 10)
+    throttle = Throttle(2, 10)
     order: list[int] = []
 
     async def request(number: int) -> None:
         await anyio.sleep(number / 1000)
-        await gate.enter()
+        await throttle.enter()
         order.append(number)
-        gate.leave()
+        throttle.leave()
 
     async with anyio.create_task_group() as group:
         for number in range(30):
@@ -152,16 +152,16 @@ async def test_first_come_is_first_served() -> None:
 
 async def test_submits_go_before_polls_and_do_not_starve_them() -> None:
     """While submits queue, one start in four is a poll's."""
-    gate = Gate(16, 10)
+    throttle = Throttle(16, 10)
     order: list[bool] = []
 
     async def request(urgent: bool) -> None:
-        await gate.enter(urgent=urgent)
+        await throttle.enter(urgent=urgent)
         order.append(urgent)
-        gate.leave()
+        throttle.leave()
 
-    await gate.enter(urgent=False)
-    gate.leave()
+    await throttle.enter(urgent=False)
+    throttle.leave()
     async with anyio.create_task_group() as group:
         for _ in range(20):
             group.start_soon(lambda: request(False))
@@ -173,64 +173,64 @@ async def test_submits_go_before_polls_and_do_not_starve_them() -> None:
 
 async def test_a_pause_stops_all_starts() -> None:
     """What the service asks for holds for every request, those that already wait included."""
-    gate = Gate(4, 100)
+    throttle = Throttle(4, 100)
     began = anyio.current_time()
     starts: list[float] = []
 
     async def request() -> None:
-        await gate.enter()
+        await throttle.enter()
         starts.append(anyio.current_time() - began)
-        gate.leave()
+        throttle.leave()
 
     async with anyio.create_task_group() as group:
         for _ in range(10):
             group.start_soon(request)
         await anyio.sleep(0.045)
-        gate.pause(30)
-        gate.pause(10)
+        throttle.pause(30)
+        throttle.pause(10)
     assert sum(start < 1 for start in starts) == 5
     assert min(start for start in starts if start > 1) >= 30
 
 
 async def test_a_cancelled_waiter_gives_its_place_back() -> None:
     """A hundred that gave up cost those behind them nothing."""
-    gate = Gate(1, 1)
-    await gate.enter()
-    gate.leave()
+    throttle = Throttle(1, 1)
+    await throttle.enter()
+    throttle.leave()
     began = anyio.current_time()
     async with anyio.create_task_group() as group:
         for _ in range(100):
-            group.start_soon(gate.enter)
+            group.start_soon(throttle.enter)
         await anyio.sleep(0.5)
         group.cancel_scope.cancel()
-    await gate.enter()
+    await throttle.enter()
     assert anyio.current_time() - began == pytest.approx(1, rel=0.01)
-    gate.leave()
+    throttle.leave()
 
 
 async def test_cancellations_lose_no_slot_and_wake_the_next() -> None:
     """After random cancellations at every stage all slots are there and everybody was served."""
-    gate = Gate(3, 50)
+    throttle = Throttle(3, 50)
     dice = Random(5)
     served = 0
 
     async def request(patience: float) -> None:
         nonlocal served
         with anyio.move_on_after(patience):
-            await gate.enter(urgent=dice.random() < 0.5)
+            await throttle.enter(urgent=dice.random() < 0.5)
             try:
                 await anyio.sleep(dice.random() / 10)
                 served += 1
             finally:
-                gate.leave()
+                throttle.leave()
 
     async with anyio.create_task_group() as group:
         for _ in range(200):
             group.start_soon(request, dice.choice([0, 0.02, 0.5, 2, 1000]))
-    assert gate._free == 3
-    assert not gate._urgent
-    assert not gate._polls
-    assert gate._timer is None
+    assert throttle._free == 3
+    assert not throttle._urgent
+    assert not throttle._polls
+    assert throttle._timer is None
     assert served > 50
 
 
@@ -238,19 +238,19 @@ def test_native_cancellation_loses_no_slot() -> None:
     """`Task.cancel()` on asyncio, even of somebody who was just let in, gives the slot back."""
 
     async def main() -> None:
-        gate = Gate(1)
-        await gate.enter()
-        tasks = [asyncio.create_task(gate.enter()) for _ in range(3)]
+        throttle = Throttle(1)
+        await throttle.enter()
+        tasks = [asyncio.create_task(throttle.enter()) for _ in range(3)]
         await asyncio.sleep(1)
-        gate.leave()  # lets the first in, which has not run yet
+        throttle.leave()  # lets the first in, which has not run yet
         tasks[0].cancel()
         await asyncio.sleep(1)
         assert tasks[0].cancelled()
         assert tasks[1].done()
-        gate.leave()
+        throttle.leave()
         await tasks[2]
-        gate.leave()
-        assert gate._free == 1
+        throttle.leave()
+        assert throttle._free == 1
 
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         runner.run(main())
@@ -258,58 +258,58 @@ def test_native_cancellation_loses_no_slot() -> None:
 
 async def test_a_refusal_cuts_the_rate_which_recovers_to_the_budget() -> None:
     """After a 429 there is a pause and a slower rate; in time the budget is reached again."""
-    gate = Gate(16, 20)
+    throttle = Throttle(16, 20)
     for _ in range(20):
-        await gate.enter()
-        gate.leave()
+        await throttle.enter()
+        throttle.leave()
     before = anyio.current_time()
-    gate.slow_down(before)
-    slower = gate.rate()
+    throttle.slow_down(before)
+    slower = throttle.rate()
     assert slower < 15
-    await gate.enter()
+    await throttle.enter()
     assert anyio.current_time() - before >= 1 - 1e-9
-    gate.leave()
+    throttle.leave()
     await anyio.sleep(20)
-    assert slower < gate.rate() < 20
+    assert slower < throttle.rate() < 20
     await anyio.sleep(60)
-    assert gate.rate() == 20
+    assert throttle.rate() == 20
 
 
 async def test_refusals_of_requests_from_before_a_cut_count_once() -> None:
     """A dozen 429 from one burst cut the rate once."""
-    gate = Gate(16, 20)
+    throttle = Throttle(16, 20)
     started = anyio.current_time()
-    await gate.enter()
+    await throttle.enter()
     await anyio.sleep(0.5)
-    gate.slow_down(started)
-    once = gate.rate()
+    throttle.slow_down(started)
+    once = throttle.rate()
     for _ in range(11):
-        gate.slow_down(started)
-    assert gate.rate() == pytest.approx(once, rel=0.001)
+        throttle.slow_down(started)
+    assert throttle.rate() == pytest.approx(once, rel=0.001)
 
 
 async def test_a_budget_below_the_limit_is_never_refused() -> None:
     """20 requests a second against a limit of 25: no refusal at all."""
     service = Limited(25)
-    await run_against(Gate(16, 20), service, 1000)
+    await run_against(Throttle(16, 20), service, 1000)
     assert service.refused == 0
 
 
 @pytest.mark.parametrize("limit", [5, 25])
 async def test_without_a_budget_the_limit_is_learned(limit: int) -> None:
     """After the first burst, few requests are refused, and most of the limit is used."""
-    service, gate = Limited(limit), Gate(16)
-    await run_against(gate, service, 20 * limit)
+    service, throttle = Limited(limit), Throttle(16)
+    await run_against(throttle, service, 20 * limit)
     asked, refused, began = service.asked, service.refused, anyio.current_time()
-    await run_against(gate, service, 200 * limit)
+    await run_against(throttle, service, 200 * limit)
     assert service.refused - refused <= 0.02 * (service.asked - asked)
     assert anyio.current_time() - began <= 200 / 0.6
 
 
 async def test_a_limit_far_below_the_start_is_found() -> None:
     """From 100 requests a second down to 1: refusals become few all the same."""
-    service, gate = Limited(1), Gate(100)
-    await run_against(gate, service, 100)
+    service, throttle = Limited(1), Throttle(100)
+    await run_against(throttle, service, 100)
     asked, refused = service.asked, service.refused
-    await run_against(gate, service, 300)
+    await run_against(throttle, service, 300)
     assert service.refused - refused <= 0.15 * (service.asked - asked)

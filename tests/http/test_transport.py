@@ -24,7 +24,7 @@ from dli_async import ConfigurationError, RequestNotSent, ResponseLost, RetryPol
 from dli_async._auth import Scope, bind
 from dli_async._http.exchange import Call, Http, make_client
 from dli_async._http.owned_tasks import OwnedTasks
-from dli_async._http.throttle import Gate
+from dli_async._http.throttle import Throttle
 from dli_async._http.transport import (
     KEEPALIVE,
     TRANSPORT_ERRORS,
@@ -78,7 +78,7 @@ async def opened(
             wire,
             endpoint=endpoint,
             auth=bind(StaticToken("a-secret-token"), Scope(project_id="p", environ={}), wire.send),
-            gate=Gate(max_connections),
+            throttle=Throttle(max_connections),
             tasks=tasks,
             retry=RetryPolicy(attempts=attempts, wait_initial=0),
             request_timeout=request_timeout,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from ..._http.wakeup import Bell, make_bell
+from ..._http.wakeup import Wakeup, make_wakeup
 
 
 class Admission:
@@ -16,20 +16,20 @@ class Admission:
 
     def __init__(self, places: int) -> None:
         self._free = places
-        self._outside: OrderedDict[Bell, None] = OrderedDict()
+        self._outside: OrderedDict[Wakeup, None] = OrderedDict()
 
     async def enter(self) -> Place:
         """Waits for a place, first come, first served."""
         if self._free:
             self._free -= 1
             return Place(self)
-        bell = make_bell()
-        self._outside[bell] = None
+        wakeup = make_wakeup()
+        self._outside[wakeup] = None
         try:
-            await bell.wait()
+            await wakeup.wait()
         except BaseException:
-            if bell in self._outside:
-                del self._outside[bell]
+            if wakeup in self._outside:
+                del self._outside[wakeup]
             else:
                 self.free()
             raise

@@ -18,7 +18,7 @@ from ..._http.api import PAGE_SIZE, Api, JobPage
 from ..._values.enums import JobStatus
 from ..._values.errors import ApiError, AuthenticationError, DliError, NotFound, PermissionDenied
 from ..._values.policies import PollPolicy, is_transient
-from .watched import Entry, Tally, start_ms
+from .watched import Watched, WatchedJob, start_ms
 
 _log = logging.getLogger("dli_async.watch")
 
@@ -58,16 +58,16 @@ class Cursor:
 
 
 class Asker:
-    """Asks the service and tells the tally.
+    """Asks the service and tells `Watched` what came.
 
     Attributes:
         cost: how many requests were made.
         answered_at: when the service last gave a usable answer.
     """
 
-    def __init__(self, api: Callable[[], Api], tally: Tally, policy: PollPolicy) -> None:
+    def __init__(self, api: Callable[[], Api], watched: Watched, policy: PollPolicy) -> None:
         self._api = api
-        self._tally = tally
+        self._watched = watched
         self._policy = policy
         self.cost = 0
         self.answered_at = -math.inf
@@ -86,39 +86,39 @@ class Asker:
 
     def judge_list(self) -> None:
         """Notices a list that never shows any job that `/status` knows; called after each look."""
-        is_barren = self._rows_seen == 0 and bool(self._tally.running)
+        is_barren = self._rows_seen == 0 and bool(self._watched.running)
         self._barren_looks = self._barren_looks + 1 if is_barren else 0
         self._rows_seen = 0
         if self._barren_looks >= _BARREN_LOOKS:
             self._barren_looks = 0
             self._leave_list(_BARREN_REST, "shows none of the jobs")
 
-    async def ask(self, entry: Entry) -> None:
+    async def ask(self, job: WatchedJob) -> None:
         """Takes in the status of one job.
 
         Raises:
             DliError: trouble that concerns all jobs.
         """
         try:
-            report = await self._exchange(lambda api: api.status(entry.job_id, repeat=False))
+            report = await self._exchange(lambda api: api.status(job.job_id, repeat=False))
         except DliError as error:
-            self._note_trouble(entry, error)
+            self._note_trouble(job, error)
         else:
             self._denied = 0
-            self._tally.hear(entry, report, anyio.current_time())
+            self._watched.hear(job, report, anyio.current_time())
 
-    def _note_trouble(self, entry: Entry, error: DliError) -> None:
+    def _note_trouble(self, job: WatchedJob, error: DliError) -> None:
         """Tells facts about one job from trouble that concerns all, which is raised."""
         now = anyio.current_time()
-        entry.postpone(now)
+        job.postpone(now)
         if isinstance(error, NotFound):
-            if now - entry.seen_at >= self._policy.missing_grace:
-                self._tally.fail(entry, error)
+            if now - job.seen_at >= self._policy.missing_grace:
+                self._watched.fail(job, error)
             return
         if is_transient(error):
-            entry.failing_since = now if entry.failing_since is None else entry.failing_since
-            if now - entry.failing_since >= self._policy.give_up_after:
-                self._tally.fail(entry, error)
+            job.failing_since = now if job.failing_since is None else job.failing_since
+            if now - job.failing_since >= self._policy.give_up_after:
+                self._watched.fail(job, error)
             raise error
         if not isinstance(error, ApiError) or isinstance(error, AuthenticationError):
             raise error
@@ -126,7 +126,7 @@ class Asker:
         self._denied += isinstance(error, PermissionDenied)
         if self._denied > 1:
             raise error
-        self._tally.fail(entry, error)
+        self._watched.fail(job, error)
 
     async def page(
         self, cursor: Cursor, status: JobStatus | None = None
@@ -158,7 +158,7 @@ class Asker:
             raise
         self._list_failures = 0
         now = anyio.current_time()
-        self._rows_seen += sum(self._tally.see(row, now) for row in page.rows)
+        self._rows_seen += sum(self._watched.see(row, now) for row in page.rows)
         return page
 
     async def _exchange(self, request: Callable[[Api], Awaitable[T]]) -> T:

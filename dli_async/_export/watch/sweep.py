@@ -23,7 +23,7 @@ import anyio
 from ..._http.api import PAGE_SIZE, JobPage
 from ..._values.enums import JobStatus
 from .asker import Asker, Cursor, NoList
-from .watched import Entry, Tally, start_ms
+from .watched import Watched, WatchedJob, start_ms
 
 # After a page that showed none of those it was for, so many times a few are asked for one by one.
 _SKIPS = 10
@@ -38,10 +38,10 @@ _ASKED_EACH, _ASKED_EACH_ALONE = 8, 20
 class _Between:
     """What the list of launching jobs told before the list of running ones was read."""
 
-    def __init__(self, tally: Tally, launching: JobPage) -> None:
-        self._tally = tally
-        self._unstarted = len(tally.entries) - len(tally.running)
-        self._started = tally.started
+    def __init__(self, watched: Watched, launching: JobPage) -> None:
+        self._watched = watched
+        self._unstarted = len(watched.jobs) - len(watched.running)
+        self._started = watched.started
         # Documents leave open whether the count is of all pages; a full page that claims to be
         # all there is tells nothing.
         is_count_of_page = launching.job_count <= len(launching.rows) == PAGE_SIZE
@@ -50,15 +50,15 @@ class _Between:
 
     def lacks_some(self) -> bool:
         """Whether fewer jobs are launching than were not yet seen to have started."""
-        return self._unstarted - (self._tally.started - self._started) > self._listed
+        return self._unstarted - (self._watched.started - self._started) > self._listed
 
 
 class Sweep:
     """Decides what to ask for."""
 
-    def __init__(self, asker: Asker, tally: Tally) -> None:
+    def __init__(self, asker: Asker, watched: Watched) -> None:
         self._asker = asker
-        self._tally = tally
+        self._watched = watched
         self._next_check = -math.inf
         self._cost_of_all = 0.0
         self._cost_of_running = 0.0
@@ -71,7 +71,7 @@ class Sweep:
             DliError: the look failed, for all jobs alike; what was seen before counts.
         """
         self._asker.cost = 0
-        self._tally.begin_look(anyio.current_time())
+        self._watched.begin_look(anyio.current_time())
         if self._asker.list_works:
             try:
                 await self._look_by_list()
@@ -81,34 +81,34 @@ class Sweep:
         await self._look_one_by_one()
 
     async def _look_by_list(self) -> None:
-        tally = self._tally
-        if len(tally.entries) == 1:
-            await self._asker.ask(next(iter(tally.entries.values())))
+        watched = self._watched
+        if len(watched.jobs) == 1:
+            await self._asker.ask(next(iter(watched.jobs.values())))
             return
         if self._few_enough():
-            wanted = list(tally.entries.values())
+            wanted = list(watched.jobs.values())
             await self._cover(wanted)
-            self._cost_of_all = self._asker.cost + sum(map(tally.is_missing, wanted))
+            self._cost_of_all = self._asker.cost + sum(map(watched.is_missing, wanted))
         else:
             await self._look_at_running()
         self._asker.judge_list()
 
     def _few_enough(self) -> bool:
-        count = len(self._tally.entries)
+        count = len(self._watched.jobs)
         if count > _FEW_JOBS:
             return False
         return count <= _FEW_PAGES or self._cost_of_all <= max(_FEW_PAGES, self._cost_of_running)
 
     async def _look_at_running(self) -> None:
-        tally = self._tally
-        between = _Between(tally, await self._list_launching()) if self._is_check_due else None
+        watched = self._watched
+        between = _Between(watched, await self._list_launching()) if self._is_check_due else None
         shown = await self._list_running()
-        await self._cover([entry for key, entry in tally.running.items() if key not in shown])
+        await self._cover([job for key, job in watched.running.items() if key not in shown])
         self._cost_of_running = self._asker.cost
         # What it would cost to look at all of them changes, so that is tried again some time.
         self._cost_of_all *= 0.95
-        if tally.unplaced:
-            await self._cover(list(tally.unplaced.values()))
+        if watched.unplaced:
+            await self._cover(list(watched.unplaced.values()))
         if between is not None:
             await self._look_between(between)
             await self._look_at_longest_unseen()
@@ -126,12 +126,12 @@ class Sweep:
 
     async def _look_between(self, between: _Between) -> None:
         """Finds jobs that started and ended between two looks."""
-        tally = self._tally
+        watched = self._watched
         cursor = Cursor(descending=True, at=between.frontier)
         while True:
-            started = tally.started
+            started = watched.started
             _, last = await self._asker.page(cursor)
-            if last is math.inf or tally.started == started:
+            if last is math.inf or watched.started == started:
                 break
             cursor.move(int(last))
         pause = _SOON if between.lacks_some() else _RARELY
@@ -145,38 +145,38 @@ class Sweep:
         return await self._asker.list(Cursor(), JobStatus.LAUNCHING)
 
     async def _look_at_longest_unseen(self) -> None:
-        tally = self._tally
-        entry = next(iter(tally.entries.values()), None)
-        if entry is None or anyio.current_time() - entry.seen_at < _LONG_UNSEEN:
+        watched = self._watched
+        job = next(iter(watched.jobs.values()), None)
+        if job is None or anyio.current_time() - job.seen_at < _LONG_UNSEEN:
             return
-        if entry.start is None:
-            await self._asker.ask(entry)
-        if entry.start is not None:
+        if job.start is None:
+            await self._asker.ask(job)
+        if job.start is not None:
             # Its neighbours have not been seen for long either.
-            await self._asker.page(Cursor(at=entry.start))
-        if tally.is_missing(entry):
-            await self._asker.ask(entry)
+            await self._asker.page(Cursor(at=job.start))
+        if watched.is_missing(job):
+            await self._asker.ask(job)
 
-    async def _cover(self, wanted: list[Entry]) -> None:
+    async def _cover(self, wanted: list[WatchedJob]) -> None:
         """Sees each of some jobs: by pages that show several, or else by `/status`."""
         self._skips -= 1
         if len(wanted) > (_ASKED_EACH if self._skips > 0 else 1):
-            unplaced = [entry for entry in wanted if entry.start is None]
+            unplaced = [job for job in wanted if job.start is None]
             if await self._cover_placed(wanted):
                 # What was just submitted would have been at the end of the list.
-                unplaced = [entry for entry in unplaced if entry.job_id in self._tally.unplaced]
+                unplaced = [job for job in unplaced if job.job_id in self._watched.unplaced]
             await self._cover_unplaced(unplaced)
-        await self._ask_each(filter(self._tally.is_missing, wanted), _ASKED_EACH)
+        await self._ask_each(filter(self._watched.is_missing, wanted), _ASKED_EACH)
 
-    async def _cover_placed(self, wanted: Iterable[Entry]) -> bool:
+    async def _cover_placed(self, wanted: Iterable[WatchedJob]) -> bool:
         """Pages from each start that no page before has shown; True at the end of the list."""
-        starts = [(entry.start, entry) for entry in wanted if entry.start is not None]
+        starts = [(job.start, job) for job in wanted if job.start is not None]
         starts.sort(key=lambda pair: pair[0])
         cursor = Cursor()
         while starts:
             cursor.move(starts[0][0])
             _, last = await self._asker.page(cursor)
-            missing = [pair for pair in starts if self._tally.is_missing(pair[1])]
+            missing = [pair for pair in starts if self._watched.is_missing(pair[1])]
             if last is math.inf:
                 return True
             if len(missing) == len(starts):
@@ -185,30 +185,30 @@ class Sweep:
             starts = [pair for pair in missing if pair[0] >= last]
         return False
 
-    async def _cover_unplaced(self, unplaced: list[Entry]) -> None:
+    async def _cover_unplaced(self, unplaced: list[WatchedJob]) -> None:
         """Pages from the newest job back, as long as they show any of those wanted."""
-        unplaced = [entry for entry in unplaced if self._tally.is_missing(entry)]
+        unplaced = [job for job in unplaced if self._watched.is_missing(job)]
         cursor = Cursor(descending=True)
         while unplaced:
             before = len(unplaced)
             _, last = await self._asker.page(cursor)
-            unplaced = [entry for entry in unplaced if self._tally.is_missing(entry)]
+            unplaced = [job for job in unplaced if self._watched.is_missing(job)]
             if last is math.inf or len(unplaced) == before:
                 return
             cursor.move(int(last))
 
     async def _look_one_by_one(self) -> None:
-        tally = self._tally
-        if len(tally.entries) == 1:
-            await self._asker.ask(next(iter(tally.entries.values())))
+        watched = self._watched
+        if len(watched.jobs) == 1:
+            await self._asker.ask(next(iter(watched.jobs.values())))
             return
-        await self._ask_each(list(tally.running.values()), _ASKED_EACH_ALONE)
-        longest_unseen = list(islice(tally.entries.values(), _ASKED_EACH_ALONE))
+        await self._ask_each(list(watched.running.values()), _ASKED_EACH_ALONE)
+        longest_unseen = list(islice(watched.jobs.values(), _ASKED_EACH_ALONE))
         await self._ask_each(longest_unseen, _ASKED_EACH_ALONE)
 
-    async def _ask_each(self, entries: Iterable[Entry], most: int) -> None:
+    async def _ask_each(self, jobs: Iterable[WatchedJob], most: int) -> None:
         now = anyio.current_time()
-        due = sorted((entry for entry in entries if entry.due <= now), key=lambda e: e.seen_at)
-        for entry in due[:most]:
-            if self._tally.is_missing(entry):
-                await self._asker.ask(entry)
+        due = sorted((job for job in jobs if job.due <= now), key=lambda job: job.seen_at)
+        for job in due[:most]:
+            if self._watched.is_missing(job):
+                await self._asker.ask(job)

@@ -12,14 +12,14 @@ from collections.abc import Awaitable, Callable
 import anyio
 
 from ..._http.api import Api
-from ..._http.wakeup import Bell, make_bell
+from ..._http.wakeup import Wakeup, make_wakeup
 from ..._values.errors import DliError
 from ..._values.policies import PollPolicy, is_transient
 from ..._values.reports import StatusReport
 from .asker import Asker
 from .polling import fact_about, kept_failing
 from .sweep import Sweep
-from .watched import Entry, Tally
+from .watched import Watched, WatchedJob
 
 Seen = Callable[[StatusReport], Awaitable[None]]
 Sight = Callable[[float], None]
@@ -31,10 +31,10 @@ _LONGEST_REST = 30.0
 
 
 class _Waiter:
-    """Somebody who waits; it sleeps until its bell is rung, unless it leads."""
+    """Somebody who waits; it sleeps until it is woken, unless it leads."""
 
-    __slots__ = ("bell",)
-    bell: Bell
+    __slots__ = ("wakeup",)
+    wakeup: Wakeup
 
 
 class Watch:
@@ -47,9 +47,9 @@ class Watch:
 
     def __init__(self, api: Callable[[], Api], polling: PollPolicy) -> None:
         self._policy = polling
-        self._tally = Tally(self._wake_all)
-        self._asker = Asker(api, self._tally, polling)
-        self._sweep = Sweep(self._asker, self._tally)
+        self._watched = Watched(self._wake_all)
+        self._asker = Asker(api, self._watched, polling)
+        self._sweep = Sweep(self._asker, self._watched)
         self._leader: _Waiter | None = None
         self._sleeping: dict[_Waiter, None] = {}
         self._lead_scope: anyio.CancelScope | None = None
@@ -81,27 +81,27 @@ class Watch:
             ApiError: a fact that ends the wait, such as `NotFound` or `PermissionDenied`.
         """
         waiter = _Waiter()
-        entry = self._join(job_id, waiter, fresh)
+        job = self._join(job_id, waiter, fresh)
         told: StatusReport | None = None
         try:
             while True:
-                if entry.report is not None and entry.report is not told:
-                    told = entry.report
+                if job.report is not None and job.report is not told:
+                    told = job.report
                     await seen(told)
                     if told.is_terminal:
                         return told
-                elif entry.error is not None:
-                    raise self._ending(entry, entry.error) from entry.error
+                elif job.error is not None:
+                    raise self._ending(job, job.error) from job.error
                 else:
-                    await self._sleep_or_lead(waiter, entry)
+                    await self._sleep_or_lead(waiter, job)
         finally:
-            if entry.look:
-                left(entry.seen_at)
-            self._leave(entry, waiter)
+            if job.look:
+                left(job.seen_at)
+            self._leave(job, waiter)
 
     def note_end(self, report: StatusReport) -> None:
         """Takes in the end of a job that was seen by other means; no-op if nobody waits for it."""
-        if self._tally.see(report, anyio.current_time()) and self._alarm is not None:
+        if self._watched.see(report, anyio.current_time()) and self._alarm is not None:
             self._alarm.set()
 
     def close(self, error: Exception) -> None:
@@ -110,44 +110,44 @@ class Watch:
         if self._lead_scope is not None:
             self._lead_scope.cancel()
 
-    def _join(self, job_id: str, waiter: _Waiter, fresh: bool) -> Entry:
+    def _join(self, job_id: str, waiter: _Waiter, fresh: bool) -> WatchedJob:
         now = anyio.current_time()
-        entry = self._tally.join(job_id, now, fresh=fresh)
-        entry.waiters.append(waiter)
+        job = self._watched.join(job_id, now, fresh=fresh)
+        job.waiters.append(waiter)
         first = now + self._policy.initial_delay if fresh else now
-        if len(self._tally.entries) == 1 and len(entry.waiters) == 1:
+        if len(self._watched.jobs) == 1 and len(job.waiters) == 1:
             self._failures = 0
             self._next_look = first
-        elif entry.report is not None:
+        elif job.report is not None:
             pass
         elif fresh:
             self._look_by(max(first, now + _NOTICE))
         else:
             self._look_by(max(first, self._looked_at + _APART))
-        return entry
+        return job
 
-    def _leave(self, entry: Entry, waiter: _Waiter) -> None:
-        entry.waiters.remove(waiter)
-        if not entry.waiters:
-            self._tally.drop(entry)
+    def _leave(self, job: WatchedJob, waiter: _Waiter) -> None:
+        job.waiters.remove(waiter)
+        if not job.waiters:
+            self._watched.drop(job)
         if self._leader is waiter:
             # It was chosen but left before it could lead.
             self._hand_over()
 
-    async def _sleep_or_lead(self, waiter: _Waiter, entry: Entry) -> None:
+    async def _sleep_or_lead(self, waiter: _Waiter, job: WatchedJob) -> None:
         if self._leader is None:
             self._leader = waiter
         if self._leader is waiter:
             try:
                 with anyio.CancelScope() as self._lead_scope:
-                    await self._lead(entry)
+                    await self._lead(job)
             finally:
                 self._hand_over()
             return
-        waiter.bell = make_bell()
+        waiter.wakeup = make_wakeup()
         self._sleeping[waiter] = None
         try:
-            await waiter.bell.wait()
+            await waiter.wakeup.wait()
         finally:
             self._sleeping.pop(waiter, None)
 
@@ -156,18 +156,18 @@ class Watch:
         self._leader = None
         if self._sleeping:
             self._leader, _ = self._sleeping.popitem()
-            self._leader.bell.set()
+            self._leader.wakeup.set()
 
-    def _wake_all(self, entry: Entry) -> None:
-        for waiter in entry.waiters:
+    def _wake_all(self, job: WatchedJob) -> None:
+        for waiter in job.waiters:
             if waiter in self._sleeping:
                 del self._sleeping[waiter]
-                waiter.bell.set()
+                waiter.wakeup.set()
 
-    async def _lead(self, entry: Entry) -> None:
+    async def _lead(self, job: WatchedJob) -> None:
         """Looks until there is news of the leader's own job."""
-        told = entry.report
-        while entry.report is told and entry.error is None:
+        told = job.report
+        while job.report is told and job.error is None:
             delay = self._next_look - anyio.current_time()
             if delay > 0:
                 await self._sleep(delay)
@@ -202,12 +202,12 @@ class Watch:
         self._next_look = max(started + self._pause(now), now)
 
     def _pause(self, now: float) -> float:
-        entries = self._tally.entries
-        if len(entries) == 1:
-            entry = next(iter(entries.values()))
-            return self._policy.delay(max(entry.asked, 1), entry.report)
+        jobs = self._watched.jobs
+        if len(jobs) == 1:
+            job = next(iter(jobs.values()))
+            return self._policy.delay(max(job.asked, 1), job.report)
         # Without lists each job has a pace of its own, and looks ask for those that are due.
-        return self._tally.pause(now, self._asker.cost if self._asker.list_works else 1)
+        return self._watched.pause(now, self._asker.cost if self._asker.list_works else 1)
 
     def _note_failure(self, error: DliError) -> None:
         now = anyio.current_time()
@@ -221,11 +221,11 @@ class Watch:
         self._failures += 1
 
     def _end_all(self, error: Exception) -> None:
-        for entry in list(self._tally.entries.values()):
-            self._tally.fail(entry, error)
+        for job in list(self._watched.jobs.values()):
+            self._watched.fail(job, error)
 
-    def _ending(self, entry: Entry, error: Exception) -> Exception:
+    def _ending(self, job: WatchedJob, error: Exception) -> Exception:
         """What an error means for one wait."""
         if is_transient(error):
-            return kept_failing(entry.job_id, error, entry.report, self._policy)
-        return fact_about(entry.job_id, error)
+            return kept_failing(job.job_id, error, job.report, self._policy)
+        return fact_about(job.job_id, error)

@@ -31,7 +31,7 @@ def start_ms(report: StatusReport) -> int | None:
     return int(report.start_time.timestamp() * 1000) if report.start_time else None
 
 
-class Entry:
+class WatchedJob:
     """One job that is waited for.
 
     `start` is in milliseconds by the service's clock, None while unknown; all other times are
@@ -62,27 +62,27 @@ class Entry:
         self.due = now + max(wait, min(retry_after or 0.0, _LONGEST_ASKED))
 
 
-class Tally:
+class Watched:
     """All jobs that are waited for.
 
     Nothing here takes time for each waiting job, only for each job that is seen.
 
     Args:
-        news: called with each entry whose report changed, or whose wait ended by an error.
+        news: called with each job whose report changed, or whose wait ended by an error.
 
     Attributes:
-        entries: by job id, the least recently seen first.
+        jobs: by id, the least recently seen first.
         running: those that may end at any moment: seen, and neither launching nor ended.
         unplaced: those of unknown age that no look has shown yet.
         started: how many were seen to have left LAUNCHING.
         look: number of the look that is under way.
     """
 
-    def __init__(self, news: Callable[[Entry], None]) -> None:
+    def __init__(self, news: Callable[[WatchedJob], None]) -> None:
         self._news = news
-        self.entries: OrderedDict[str, Entry] = OrderedDict()
-        self.running: dict[str, Entry] = {}
-        self.unplaced: dict[str, Entry] = {}
+        self.jobs: OrderedDict[str, WatchedJob] = OrderedDict()
+        self.running: dict[str, WatchedJob] = {}
+        self.unplaced: dict[str, WatchedJob] = {}
         self.started = 0
         self.look = 0
         self._finished = 0.0
@@ -90,73 +90,73 @@ class Tally:
         self._counted_at = 0.0
         self._newest_join = 0.0
 
-    def join(self, job_id: str, now: float, *, fresh: bool) -> Entry:
-        """The entry of a job, made if need be; `fresh` means that it was just accepted."""
+    def join(self, job_id: str, now: float, *, fresh: bool) -> WatchedJob:
+        """What is known of a job, made if need be; `fresh` means that it was just accepted."""
         self._newest_join = now
-        entry = self.entries.get(job_id)
-        if entry is None:
-            entry = self.entries[job_id] = Entry(job_id, now, fresh=fresh)
+        job = self.jobs.get(job_id)
+        if job is None:
+            job = self.jobs[job_id] = WatchedJob(job_id, now, fresh=fresh)
             if not fresh:
-                self.unplaced[job_id] = entry
-        return entry
+                self.unplaced[job_id] = job
+        return job
 
-    def drop(self, entry: Entry) -> None:
+    def drop(self, job: WatchedJob) -> None:
         """Forgets a job: it ended, or nobody waits for it any more."""
-        if self.entries.get(entry.job_id) is entry:
-            del self.entries[entry.job_id]
-            self.running.pop(entry.job_id, None)
-            self.unplaced.pop(entry.job_id, None)
+        if self.jobs.get(job.job_id) is job:
+            del self.jobs[job.job_id]
+            self.running.pop(job.job_id, None)
+            self.unplaced.pop(job.job_id, None)
 
-    def fail(self, entry: Entry, error: Exception) -> None:
+    def fail(self, job: WatchedJob, error: Exception) -> None:
         """Ends the waits for one job by an error."""
-        self.drop(entry)
-        entry.error = error
-        self._news(entry)
+        self.drop(job)
+        job.error = error
+        self._news(job)
 
     def see(self, report: StatusReport, now: float) -> bool:
         """Takes in one row of a list; False if nobody waits for that job."""
-        entry = self.entries.get(report.job_id)
-        if entry is None:
+        job = self.jobs.get(report.job_id)
+        if job is None:
             return False
-        self._note(entry, report, now, is_news=self._is_news(entry, report))
+        self._note(job, report, now, is_news=self._is_news(job, report))
         return True
 
-    def _is_news(self, entry: Entry, report: StatusReport) -> bool:
+    def _is_news(self, job: WatchedJob, report: StatusReport) -> bool:
         # A list that lags behind may show so a job that runs.
-        is_old = entry.job_id in self.running or len(self.entries) > _CROWD
+        is_old = job.job_id in self.running or len(self.jobs) > _CROWD
         if report.status is JobStatus.LAUNCHING and is_old:
             return False
-        return entry.report is None or entry.report.raw_status != report.raw_status
+        return job.report is None or job.report.raw_status != report.raw_status
 
-    def hear(self, entry: Entry, report: StatusReport, now: float) -> None:
+    def hear(self, job: WatchedJob, report: StatusReport, now: float) -> None:
         """Takes in the answer to a question for one job."""
-        entry.asked += 1
-        entry.postpone(now, report.retry_after)
-        if self.entries.get(entry.job_id) is entry:
-            self._note(entry, report, now, is_news=True)
+        job.asked += 1
+        job.postpone(now, report.retry_after)
+        if self.jobs.get(job.job_id) is job:
+            self._note(job, report, now, is_news=True)
 
-    def _note(self, entry: Entry, report: StatusReport, now: float, *, is_news: bool) -> None:
-        entry.look = self.look
-        entry.seen_at = now
-        entry.failing_since = None
-        self.entries.move_to_end(entry.job_id)
-        self.unplaced.pop(entry.job_id, None)
-        if entry.start is None:
-            entry.start = start_ms(report)
+    def _note(self, job: WatchedJob, report: StatusReport, now: float, *, is_news: bool) -> None:
+        job.look = self.look
+        job.seen_at = now
+        job.failing_since = None
+        self.jobs.move_to_end(job.job_id)
+        self.unplaced.pop(job.job_id, None)
+        if job.start is None:
+            job.start = start_ms(report)
         if not is_news:
             return
-        entry.report = report
-        if report.status is not JobStatus.LAUNCHING and entry.job_id not in self.running:
+        job.report = report
+        if report.status is not JobStatus.LAUNCHING and job.job_id not in self.running:
             self.started += 1
-            self.running[entry.job_id] = entry
+            self.running[job.job_id] = job
         if report.is_terminal:
             self._finished += 1
-            self.drop(entry)
-        self._news(entry)
+            self.drop(job)
+        self._news(job)
 
-    def is_missing(self, entry: Entry) -> bool:
+    def is_missing(self, job: WatchedJob) -> bool:
         """Whether a job is still waited for and this look has not shown it."""
-        return entry.look != self.look and self.entries.get(entry.job_id) is entry
+        return job.look != self.look and self.jobs.get(job.job_id) is job
 
     def begin_look(self, now: float) -> None:
         """Counts the running time since the last look."""
