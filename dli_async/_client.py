@@ -28,7 +28,7 @@ from ._export.submit.precheck import check_export
 from ._export.submit.registry import Registry
 from ._export.watch.last_seen import OnReport
 from ._export.watch.polling import StatusEndpoint, StatusSource
-from ._export.watch.watch import Watch
+from ._export.watch.shared import shared_watch
 from ._http.api import Api
 from ._http.catalogue import Catalogue
 from ._http.exchange import Http, make_client
@@ -140,7 +140,7 @@ class DliClient(Catalogue):
             api=lambda: self.api,
             until_closed=self._until_closed,
             status_source=status_source or StatusEndpoint(self),
-            watch=None if status_source else Watch(lambda: self.api, polling),
+            watch=None if status_source else shared_watch(lambda: self.api, polling),
             submit=submit or SubmitPolicy(),
             retry=self._retry,
             polling=polling,

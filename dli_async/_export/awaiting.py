@@ -103,7 +103,7 @@ def tell_change(job: Awaited, report: StatusReport, before: StatusReport | None)
         job.submission.abandoned = False
         job.context.detached.discard(job.submission)
         if job.context.watch is not None:
-            job.context.watch.note_end(report)
+            job.context.watch.note(report)
         _log.info("job %s: %s", job_id, report.status)
         job.context.emit(
             EndEvent(job_id=job_id, status=report.status, error_code=report.error_code)

@@ -21,8 +21,10 @@ from .errors import JobTimeout
 from .outcomes import cancel_outcome, check_wait, end_wait, own_report, result_of
 from .submit.submission import SubmitRecord
 from .token import SavedJob
-from .watch.last_seen import LastSeen, Look, OnReport, tell
-from .watch.polling import Polling, StatusSource, ask_source, is_noise
+from .watch.last_seen import LastSeen, OnReport, tell
+from .watch.patience import is_noise
+from .watch.polling import StatusSource, ask_source, source_watch
+from .watch.watch import Watch
 
 
 class ExportJob:
@@ -61,6 +63,7 @@ class ExportJob:
         self._source = status_source
         self._polling = polling or context.polling
         self._seen = LastSeen()
+        self._own_watch: Watch | None = None
         self._fresh = False
         self._export_id = saved.export_id
         self.submission = context.submission(spec, saved, record)
@@ -224,7 +227,9 @@ class ExportJob:
                     await check()
                     check = None
                 await self._submit()
-                await self._wait(on_report)
+                self.context.api()  # raises where a closed client, or one of another loop, is used
+                if not self.ended:
+                    await self._wait(on_report)
             if timeout is not None and scope is not None and scope.cancelled_caught:
                 undone = "submitted" if check is None else "checked"
                 cancel = self.cancel if on_timeout == "cancel" else None
@@ -256,11 +261,10 @@ class ExportJob:
                 if error.status_code != 400:
                     raise
                 await self._look_through_noise()
-            # Not through the watch, which is in no hurry to see what has not started.
-            looks = self._begin()
-            with suppress(JobTimeout), anyio.move_on_after(timeout):
-                while not self.ended:
-                    self._seen.note(await looks(), partial(tell_change, self))
+            if not self.ended:
+                # Not through the client's watch, which is in no hurry to see what has not started.
+                with suppress(JobTimeout), anyio.move_on_after(timeout):
+                    await self._make_watch().wait(job_id, self._note, fresh=self._is_new)
         return cancel_outcome(job_id, self.report)
 
     async def _look(self) -> StatusReport:
@@ -269,7 +273,7 @@ class ExportJob:
         client_source = api.status if self.context.watch else self.context.status_source
         with absence_noted(self):
             report = await ask_source(self._source or client_source, self._accepted_id())
-        self._seen.note(own_report(report, self.spec), partial(tell_change, self))
+        await self._note(report)
         return report
 
     async def _look_through_noise(self) -> None:
@@ -285,37 +289,30 @@ class ExportJob:
             raise ConfigurationError(f"{self!r} {fate}")
         return self.job_id
 
-    def _wait(self, on_report: OnReport | None) -> Awaitable[object]:
-        self.context.api()  # raises where a closed client, or one of another loop, is used
-        watch = self.context.watch
-        own_way = self._source is not None or self._polling is not self.context.polling
-        if self.ended or watch is None or own_way:
-            return self._poll(on_report)
+    async def _note(self, report: StatusReport) -> None:
+        """Takes in a report that those who wait have not seen yet."""
+        self._seen.note(own_report(report, self.spec), partial(tell_change, self))
+        if self._own_watch is not None:
+            self._own_watch.note(report)
 
+    def _wait(self, on_report: OnReport | None) -> Awaitable[object]:
         async def seen(report: StatusReport) -> None:
             self._seen.note(own_report(report, self.spec), partial(tell_change, self))
             await tell(on_report, report)
 
-        return watch.wait(
-            self._accepted_id(),
-            seen,
-            fresh=self._is_new,
-            left=self._seen.note_sight,
-        )
+        watch = self.context.watch
+        if watch is None or self._source or self._polling is not self.context.polling:
+            watch = self._own_watch = self._own_watch or self._make_watch()
+        sight = self._seen.note_sight
+        end = watch.wait(self._accepted_id(), seen, fresh=self._is_new, left=sight)
+        return self._until_closed(end) if watch is self._own_watch else end
 
-    async def _poll(self, on_report: OnReport | None) -> None:
+    async def _until_closed(self, end: Awaitable[object]) -> None:
         with self.context.until_closed():
-            await self._seen.wait_for_end(self._begin, on_report, partial(tell_change, self))
+            await end
 
-    def _begin(self) -> Look:
-        source = self._source or self.context.status_source
-        delay = self._polling.initial_delay if self._is_new else 0.0
-        look = Polling(source, self._accepted_id(), self._polling, delay=delay).next
-
-        async def look_at_own() -> StatusReport:
-            return own_report(await look(), self.spec)
-
-        return look_at_own
+    def _make_watch(self) -> Watch:
+        return source_watch(self._source or self.context.status_source, self._polling)
 
     @property
     def _is_new(self) -> bool:

@@ -208,6 +208,59 @@ async def test_what_ends_a_wait_reaches_every_awaiter_of_an_own_source(error: Ex
     assert len({id(end) for _, end in ends}) == 4
 
 
+async def test_an_exception_of_a_users_own_source_ends_all_waits_as_it_is() -> None:
+    """It is no noise of the network: the source is not asked again, and nothing wraps its error."""
+    bug = KeyError("bug")
+    asked: list[str] = []
+    caught: list[BaseException] = []
+
+    async def source(job_id: str) -> StatusReport:
+        asked.append(job_id)
+        await anyio.sleep(1)
+        raise bug
+
+    async with Service().client() as client:
+        job = client.job("job-1", status_source=source)
+
+        async def wait() -> None:
+            with pytest.raises(KeyError) as error:
+                await job
+            caught.append(error.value)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(wait)
+            tasks.start_soon(wait)
+    assert caught == [bug, bug]
+    assert asked == ["job-1"]
+
+
+async def test_when_the_one_who_asks_an_own_source_is_cancelled_another_takes_over() -> None:
+    """Be it in mid-look or between two looks, the others wait on, and look at once."""
+    asked: list[float] = []
+
+    async def source(job_id: str) -> StatusReport:
+        asked.append(anyio.current_time())
+        await anyio.sleep(10)
+        return StatusReport(job_id=job_id, status="FINISHED" if len(asked) > 3 else "RUNNING")
+
+    async with Service().client() as client:
+        polling = PollPolicy(wait_initial=600, wait_max=600)
+        job = client.job("job-1", status_source=source, polling=polling)
+        began = anyio.current_time()
+
+        async def wait(patience: float) -> None:
+            with anyio.move_on_after(patience):
+                await job
+
+        async with anyio.create_task_group() as tasks:
+            for patience in (5, 100, 5000):
+                tasks.start_soon(wait, patience)
+                await anyio.wait_all_tasks_blocked()
+        assert job.ended
+    assert [moment - began for moment in asked[:2]] == pytest.approx([0, 5], abs=0.1)
+    assert len(asked) == 4
+
+
 async def test_closing_ends_a_wait_whose_look_stands_at_a_paused_throttle() -> None:
     """`Retry-After` holds up requests, not the end of the client."""
     throttled = refused(429, "APIGW.0308", **{"Retry-After": "100"})

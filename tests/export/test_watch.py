@@ -30,7 +30,7 @@ from dli_async import (
     ServerError,
     StatusReport,
 )
-from dli_async._export.watch.watch import Watch
+from dli_async._export.watch.shared import shared_watch
 from dli_async._http.api import JobPage
 from tests.fake_lists import Job, Service, lives
 
@@ -44,7 +44,7 @@ class Crowd:
 
     def __init__(self, service: Service, policy: PollPolicy | None = None) -> None:
         self.service = service
-        self.watch = Watch(lambda: service.api, policy or PollPolicy())
+        self.watch = shared_watch(lambda: service.api, policy or PollPolicy())
         self.delays: dict[str, float] = {}
         self.errors: dict[str, Exception] = {}
         self.reports: dict[str, list[StatusReport]] = {}
@@ -542,7 +542,7 @@ async def test_an_error_of_the_client_reaches_every_waiter() -> None:
         return service.api
 
     crowd = Crowd(service)
-    crowd.watch = Watch(api, PollPolicy())
+    crowd.watch = shared_watch(api, PollPolicy())
     async with waiting(crowd, *service.jobs):
         await anyio.sleep(5)
         closed = True

@@ -18,6 +18,7 @@ from ..._http.api import PAGE_SIZE, Api, JobPage
 from ..._values.enums import JobStatus
 from ..._values.errors import ApiError, AuthenticationError, DliError, NotFound, PermissionDenied
 from ..._values.policies import PollPolicy, is_transient
+from .patience import is_borne
 from .watched import Watched, WatchedJob, start_ms
 
 _log = logging.getLogger("dli_async.watch")
@@ -109,17 +110,13 @@ class Asker:
 
     def _note_trouble(self, job: WatchedJob, error: DliError) -> None:
         """Tells facts about one job from trouble that concerns all, which is raised."""
-        now = anyio.current_time()
-        job.postpone(now)
-        if isinstance(error, NotFound):
-            if now - job.seen_at >= self._policy.missing_grace:
+        job.postpone(anyio.current_time())
+        if isinstance(error, NotFound) or is_transient(error):
+            if not is_borne(job, error, self._policy):
                 self._watched.fail(job, error)
+            if is_transient(error):
+                raise error
             return
-        if is_transient(error):
-            job.failing_since = now if job.failing_since is None else job.failing_since
-            if now - job.failing_since >= self._policy.give_up_after:
-                self._watched.fail(job, error)
-            raise error
         if not isinstance(error, ApiError) or isinstance(error, AuthenticationError):
             raise error
         # One job may be somebody else's; a second refusal in a row is about us.
