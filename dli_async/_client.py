@@ -31,19 +31,18 @@ from ._export.watch.polling import StatusEndpoint, StatusSource
 from ._export.watch.shared import shared_watch
 from ._http.api import Api
 from ._http.catalogue import Catalogue
-from ._http.exchange import Http, make_client
+from ._http.exchange import MAX_RESPONSE_SIZE, Http, make_client
 from ._http.owned_tasks import OwnedTasks
 from ._http.throttle import Throttle
 from ._http.transport import Cert, Verify, check_proxy, make_ssl_context, open_transport
 from ._values.errors import ClientClosed, ConfigurationError
 from ._values.events import Emitter, Event
-from ._values.policies import PollPolicy, RetryPolicy, SubmitPolicy
+from ._values.policies import PollPolicy, RetryPolicy, SubmitPolicy, check_positive
 from ._values.results import ExportResult
 from ._values.spec import TableExport
 
 if TYPE_CHECKING:
     from .bulk import BulkEvent, Outcomes
-
 
 _BULK = f"{__package__}.bulk"
 
@@ -74,6 +73,7 @@ class DliClient(Catalogue):
         request_timeout: seconds for one exchange, from the moment it holds a slot to the last byte
             (default 30). Queueing, back-off and `Retry-After` are not in it.
         max_connections: exchanges in flight at most (default 16).
+        max_response_size: bytes of an answer at most, decompressed (default 32 MiB).
         requests_per_second: one budget for all requests; None (default) for no limit.
         status_source: answers for all jobs in place of the service's status endpoint; an async
             callable from job id to `StatusReport`.
@@ -101,6 +101,7 @@ class DliClient(Catalogue):
         polling: PollPolicy | None = None,
         request_timeout: float = 30.0,
         max_connections: int = 16,
+        max_response_size: int = MAX_RESPONSE_SIZE,
         requests_per_second: float | None = None,
         status_source: StatusSource | None = None,
         verify: Verify = True,
@@ -111,8 +112,7 @@ class DliClient(Catalogue):
         on_event: Callable[[Event], object] | None = None,
     ) -> None:
         self.endpoint = find_endpoint(endpoint, region)
-        if not request_timeout > 0:
-            raise ConfigurationError(f"request_timeout={request_timeout!r}: must be positive")
+        check_positive(request_timeout=request_timeout, max_response_size=max_response_size)
         if auth is not None and not isinstance(auth, httpx.Auth):
             raise ConfigurationError(
                 f"auth of type {type(auth).__name__}: must be an httpx.Auth, such as AkSk(...)"
@@ -122,6 +122,7 @@ class DliClient(Catalogue):
         self._auth = auth if auth is not None else CredentialChain()
         self._retry = retry or RetryPolicy()
         self._request_timeout = request_timeout
+        self._limits = (request_timeout, max_response_size)
         tls = partial(make_ssl_context, verify, cert, trust_env)
         self._open_own = partial(open_transport, tls, proxy, trust_env, max_connections)
         self._transport = transport
@@ -168,7 +169,7 @@ class DliClient(Catalogue):
             raise ClientClosed(f"{self!r}: a client is opened once; make a new one")
         self._loop = anyio.lowlevel.current_token()
         transport = await self._open_own() if self._transport is None else self._transport
-        wire = await self._exit.enter_async_context(make_client(transport, self._request_timeout))
+        wire = await self._exit.enter_async_context(make_client(transport, *self._limits))
         self._exit.push_async_callback(self._tasks.drain)
         self._login = auth = bind(
             self._auth, self._scope, lambda request: http.send_for_login(request)

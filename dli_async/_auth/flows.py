@@ -42,6 +42,8 @@ Request = httpx.Request
 Send = Callable[[httpx.Request], Awaitable[httpx.Response]]
 """Sends one request as it is (its `timeout` extension included) and without any `auth`."""
 
+# No answer to a login is larger; what is cut off is no JSON, and says nothing.
+_LARGEST = 1024 * 1024
 _MAY_BE_REFUSAL = frozenset({400, 401, 403})
 
 
@@ -292,7 +294,8 @@ def _scope_of(request: httpx.Request) -> Scope:
 
 
 async def _answer(response: httpx.Response) -> Answer:
-    return Answer(response.status_code, response.headers, await response.aread())
+    body = await response.aread()
+    return Answer(response.status_code, response.headers, body[:_LARGEST])
 
 
 async def _call_or_none(step: Awaitable[Call]) -> Call | None:

@@ -24,6 +24,7 @@ from .steps import Answer, Call, Steps, ask, epoch
 __all__ = ["Login", "Token", "fetch_token", "find_project", "key_refused", "token_refused"]
 
 # Where IAM does not say how long a token lives; the documented life is 24 hours.
+_LONGEST_WAIT = 24 * 3600.0
 _ASSUMED_LIFE = 3600.0
 _SAYS_TOKEN = re.compile(r"\b(APIG|APIGW)\.0307\b|\bDLI\.001[35]\b")
 
@@ -132,7 +133,7 @@ def refusal(answer: Answer, doing: str) -> ApiError:
         status_code=answer.status,
         error_code=code,
         request_id=_request_id(answer),
-        retry_after=float(wait) if wait.isdecimal() else None,
+        retry_after=min(float(wait), _LONGEST_WAIT) if wait.isdecimal() else None,
     )
 
 

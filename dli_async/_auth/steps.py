@@ -56,7 +56,7 @@ class Answer:
         """Return the body as a JSON object; an empty one where it is something else."""
         try:
             value = json.loads(self.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             return {}
         return value if isinstance(value, dict) else {}
 
@@ -67,7 +67,7 @@ class Answer:
         """
         try:
             return parsedate_to_datetime(self.headers.get("Date", "")).timestamp()
-        except ValueError:
+        except (ValueError, OverflowError):
             return default
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ssl
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from functools import lru_cache
 
 import aiohttp
@@ -32,7 +32,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
     """aiohttp's connection pool under httpx.
 
     The transport of `httpx-aiohttp` lets yarl quote the URL again, so that other bytes are sent
-    than were signed; this one passes it as it stands. Bodies are small and read at once.
+    than were signed; this one passes it as it stands.
 
     Args:
         proxy_for: the proxy for a URL, or None.
@@ -70,7 +70,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         if request.url.scheme == "http":  # no tunnel: the proxy reads the request itself
             headers.update(proxy_login)
         try:
-            async with self._session.request(
+            response = await self._session.request(
                 request.method,
                 URL(str(request.url), encoded=True),
                 headers=headers,
@@ -79,22 +79,37 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
                 timeout=_limits(times.get("connect"), times.get("read")),
                 proxy=proxy,
                 proxy_headers=proxy_login,
-            ) as response:
-                content = await response.read()
+            )
         except aiohttp.ClientError as error:
             raise _as_httpx(error) from error
         answer = httpx.Response(
             response.status,
             headers=response.raw_headers,
-            stream=httpx.ByteStream(content),
+            stream=_Body(response),
             request=request,
         )
         answer.headers.encoding = "iso-8859-1"
-        answer.read()
         return answer
 
     async def aclose(self) -> None:
         await self._session.close()
+
+
+class _Body(httpx.AsyncByteStream):
+    """The body of an answer as it comes; closed before its end, it costs the connection."""
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            async for chunk in self._response.content.iter_any():
+                yield chunk
+        except aiohttp.ClientError as error:
+            raise _as_httpx(error) from error
+
+    async def aclose(self) -> None:
+        self._response.close()
 
 
 def _without_password(proxy: str | None) -> tuple[str | None, dict[str, str]]:

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import re
 from codecs import BOM_UTF8
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from pydantic_core import from_json, to_json
+from pydantic_core import from_json
 
 from .._values.enums import JobStatus
 from .._values.errors import (
@@ -29,6 +28,7 @@ from .._values.errors import (
     ServerError,
 )
 from .._values.parsing import find_code
+from .mending import mended
 
 # The rest of the documented codes say no more than the HTTP status does.
 _BY_CODE: dict[str, type[ApiError]] = {
@@ -66,12 +66,20 @@ _ALREADY_EXISTS = re.compile(r"\balready exists?\b", re.IGNORECASE)
 _NOT_THERE = re.compile(
     r"\bthere is no \w+ named\b|\bdoes(n't| not) exists?\b|\bnot found\b", re.IGNORECASE
 )
-_MESSAGE_OPENS = re.compile(rb'"message"\s*:\s*(?=")')
-_MESSAGE_CLOSES = re.compile(rb'"(?=\s*(?:,\s*"\w+"\s*:|\}\s*$))')
 # The gateway prints the headers that it was sent when a signature does not fit.
 _SECRET = re.compile(
     r"((?:x-auth-token|x-security-token|authorization)[\"']?\s*[:=]\s*)[^|\r\n\"']+", re.IGNORECASE
 )
+
+# What is larger is read away from the event loop.
+_LARGE = 256 * 1024
+_SEPARATORS = (b",", b"[", b"{")
+MOST_VALUES = 200_000
+
+# How much of a body is looked at for an error, and how long a secret in it may be.
+_QUOTED = 256 * 1024
+_LONGEST_SECRET = 16 * 1024
+_LONGEST_WAIT = 366 * 24 * 3600.0
 
 Redact = Callable[[str], str]
 
@@ -87,6 +95,23 @@ class Answer:
     data: dict[str, Any]
     request_id: str | None
     retry_after: float | None
+    content: bytes = field(default=b"", repr=False)
+    redact: Redact = field(default=str, repr=False)
+
+    @property
+    def is_large(self) -> bool:
+        """Whether what is made of it should be made away from the event loop."""
+        return is_large(self.content)
+
+    @property
+    def text(self) -> str:
+        """The beginning of the body, without secrets."""
+        return _readable(self.content, self.redact)
+
+
+def is_large(content: bytes) -> bool:
+    """Whether a body should be read away from the event loop."""
+    return len(content) > _LARGE
 
 
 def read_answer(
@@ -106,13 +131,25 @@ def read_answer(
         raise _refusal(status_code, headers, data, _readable(content, redact), redact)
     if not isinstance(data, dict):
         text = _readable(content, redact)
+        lack = (
+            f"with more than {MOST_VALUES} values"
+            if _is_crowded(content)
+            else "without a JSON object"
+        )
         raise InvalidResponse(
-            f"HTTP {status_code} without a JSON object: {_line(text)!r}",
+            f"HTTP {status_code} {lack}: {_line(text)!r}",
             status_code=status_code,
             text=text,
             request_id=request_id_of(headers),
         )
-    return Answer(status_code, data, request_id_of(headers), retry_after_of(headers))
+    return Answer(
+        status_code,
+        data,
+        request_id_of(headers),
+        retry_after_of(headers),
+        content,
+        redact,
+    )
 
 
 def request_id_of(headers: Mapping[str, str]) -> str | None:
@@ -131,13 +168,13 @@ def retry_after_of(headers: Mapping[str, str]) -> float | None:
     if not text:
         return None
     if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text):
-        return float(text)
+        return min(float(text), _LONGEST_WAIT)
     until = http_date(text)
     if until is None:
         return None
     # The server's own clock, if it tells it: ours may be wrong.
     now = date_of(headers) or datetime.now(UTC)
-    return max(0.0, (until - now).total_seconds())
+    return min(max(0.0, (until - now).total_seconds()), _LONGEST_WAIT)
 
 
 def http_date(text: str | None) -> datetime | None:
@@ -150,28 +187,31 @@ def http_date(text: str | None) -> datetime | None:
 
 
 def _decode(content: bytes) -> Any:
-    """The JSON in a body; None where there is none."""
+    """The JSON in a body; None where there is none, or more of it than is read."""
     text = content.removeprefix(BOM_UTF8)
+    if _is_crowded(text):
+        return None
     try:
         return from_json(text)
     except ValueError:
-        return next(_mended(text), None)
+        return mended(text)
 
 
-def _mended(content: bytes) -> Iterator[Any]:
-    """Readings of a body whose `message` holds unescaped quotes, as the page's sample does.
+def _is_crowded(content: bytes) -> bool:
+    """Whether a large body holds more values than may be read at once.
 
-    Where such a message ends is a guess; the first one that makes the whole readable counts
-    (dli_02_0021).
+    Reading holds the interpreter's lock, and small values take thirty times their length of memory.
+    Text is cheap but for its escapes, of which five take as long as a value.
     """
-    opening = _MESSAGE_OPENS.search(content)
-    if opening is None:
-        return
-    start = opening.end()
-    for closing in _MESSAGE_CLOSES.finditer(content, start + 1):
-        message = to_json(content[start + 1 : closing.start()].decode("utf-8", "replace"))
-        with suppress(ValueError):
-            yield from_json(content[:start] + message + content[closing.end() :])
+    if not is_large(content):
+        return False
+    room = MOST_VALUES * 5
+    for start in range(0, len(content), _LARGE):
+        part = content[start : start + _LARGE]
+        room -= sum(map(part.count, _SEPARATORS)) * 5 + part.count(b"\\")
+        if room < 0:
+            return True
+    return False
 
 
 def _says_no(data: Any) -> bool:
@@ -231,11 +271,13 @@ def _error_class(status_code: int, code: str, message: str) -> type[ApiError]:
 
 
 def _readable(content: bytes, redact: Redact) -> str:
-    return _masked(content.decode("utf-8", "replace").strip(), redact)
+    return _masked(content[: _QUOTED + 1].decode("utf-8", "replace").strip(), redact)
 
 
 def _masked(text: str, redact: Redact) -> str:
-    return _SECRET.sub(r"\1***", redact(text))
+    """The beginning of a text without secrets; one that is cut in two would not be known."""
+    masked = _SECRET.sub(r"\1***", redact(text[:_QUOTED]))
+    return masked if len(text) <= _QUOTED else masked[:-_LONGEST_SECRET]
 
 
 def _line(text: str) -> str:

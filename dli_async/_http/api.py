@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import count
+from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import quote
 
+import anyio.to_thread
 from pydantic import BaseModel, ValidationError
 
 from .._values.catalog import DatabaseRow, QueueRow, TableDescription, TableRow
@@ -16,11 +17,16 @@ from .._values.reports import ExportAccepted, JobDetail, JobProgress, JobRow, St
 from .._values.spec import TableExport
 from .answers import Answer
 from .exchange import Call, Http
+from .paging import PAGE_SIZE as PAGE_SIZE
+from .paging import all_pages
 
-PAGE_SIZE = 100
+# Services that do not heed the size of a page show all there is.
+_MOST_ROWS = 20_000
+_MANY_ROWS = 500
+_MOST_COUNTED = 10**12
 
 Model = TypeVar("Model", bound=BaseModel)
-Row = TypeVar("Row")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +77,8 @@ class Api:
         """One look at a job (dli_02_0021)."""
         call = Call("GET", await self._path(path, job_id=job_id))
         answer = await self.http.request(call, repeat=repeat)
-        return _parse(StatusReport, answer, {"job_id": job_id}, {"retry_after": answer.retry_after})
+        extra = {"retry_after": answer.retry_after}
+        return await _read(answer, partial(_parse, StatusReport, answer, {"job_id": job_id}, extra))
 
     async def cancel_job(self, job_id: str) -> None:
         """Asks the service to cancel a job (dli_02_0104); the end must be looked for."""
@@ -81,12 +88,14 @@ class Api:
     async def job_detail(self, job_id: str) -> JobDetail:
         """What a job was asked to do (dli_02_0022)."""
         path = await self._path("/v1.0/{project_id}/jobs/{job_id}/detail", job_id=job_id)
-        return _parse(JobDetail, await self._get(path), {"job_id": job_id})
+        answer = await self._get(path)
+        return await _read(answer, partial(_parse, JobDetail, answer, {"job_id": job_id}))
 
     async def job_progress(self, job_id: str) -> JobProgress:
         """How far a job is (dli_02_0296); under /v1/, unlike the rest."""
         path = await self._path("/v1/{project_id}/jobs/{job_id}/progress", job_id=job_id)
-        return _parse(JobProgress, await self._get(path), {"job_id": job_id})
+        answer = await self._get(path)
+        return await _read(answer, partial(_parse, JobProgress, answer, {"job_id": job_id}))
 
     async def list_jobs(
         self, params: Mapping[str, str | int | None], *, page: int = 1, repeat: bool = True
@@ -95,14 +104,14 @@ class Api:
         paging = {"page-size": PAGE_SIZE, "current-page": page}
         call = Call("GET", await self._path("/v1.0/{project_id}/jobs"), {**params, **paging})
         answer = await self.http.request(call, repeat=repeat)
-        rows = tuple(_item(JobRow, row, answer) for row in _items(answer, "jobs"))
+        rows = await _rows(JobRow, answer, "jobs")
         count = _count(answer, "job_count")
         # An answer that shows nothing must not pass for one that says that there is nothing.
         if answer.data.get("jobs") is None:
-            raise _unreadable("the answer holds no list of jobs", answer)
+            raise _invalid(answer, "the answer holds no list of jobs")
         if not rows and count > 0 and page == 1:
-            raise _unreadable(f"a list of {count} jobs shows none of them", answer)
-        return JobPage(rows, count)
+            raise _invalid(answer, f"a list of {count} jobs shows none of them")
+        return JobPage(tuple(rows), count)
 
     def jobs(self, params: Mapping[str, str | int | None]) -> AsyncIterator[JobRow]:
         """All pages of jobs; a row that moved from one page to the next is given once."""
@@ -111,7 +120,7 @@ class Api:
             found = await self.list_jobs(params, page=page)
             return found.rows, found.job_count
 
-        return _all_pages(fetch, lambda row: row.job_id)
+        return all_pages(fetch, lambda row: row.job_id)
 
     def databases(self, keyword: str | None) -> AsyncIterator[DatabaseRow]:
         """All databases (dli_02_0029)."""
@@ -119,10 +128,10 @@ class Api:
         async def fetch(_: int, offset: int) -> tuple[Sequence[DatabaseRow], int]:
             params = {"offset": offset, "limit": PAGE_SIZE, "keyword": keyword}
             answer = await self._get(await self._path("/v1.0/{project_id}/databases"), params)
-            rows = [_item(DatabaseRow, row, answer) for row in _items(answer, "databases")]
+            rows = await _rows(DatabaseRow, answer, "databases")
             return rows, _count(answer, "database_count")
 
-        return _all_pages(fetch, lambda row: row.database_name)
+        return all_pages(fetch, lambda row: row.database_name)
 
     def tables(
         self, database: str, params: Mapping[str, str | bool | None]
@@ -135,11 +144,10 @@ class Api:
             )
             paging = {"page-size": PAGE_SIZE, "current-page": page}
             answer = await self._get(path, {**params, **paging})
-            asked = {"database_name": database}
-            rows = [_item(TableRow, row | asked, answer) for row in _items(answer, "tables")]
+            rows = await _rows(TableRow, answer, "tables", {"database_name": database})
             return rows, _count(answer, "table_count")
 
-        return _all_pages(fetch, lambda row: row.table_name)
+        return all_pages(fetch, lambda row: row.table_name)
 
     async def table(self, database: str, table: str) -> TableDescription:
         """One table and its columns (dli_02_0033)."""
@@ -149,15 +157,16 @@ class Api:
             table=table,
         )
         names = {"database_name": database, "table_name": table}
-        return _parse(TableDescription, await self._get(path), names)
+        answer = await self._get(path)
+        return await _read(answer, partial(_parse, TableDescription, answer, names))
 
     async def queues(self) -> AsyncIterator[QueueRow]:
         """All queues of every type (dli_02_0196); the service lists only `sql` ones by default."""
         answer = await self._get(
             await self._path("/v1.0/{project_id}/queues"), {"queue_type": "all"}
         )
-        for row in _items(answer, "queues"):
-            yield _item(QueueRow, row, answer)
+        for row in await _rows(QueueRow, answer, "queues"):
+            yield row
 
     async def _get(
         self, path: str, params: Mapping[str, str | int | bool | None] | None = None
@@ -178,32 +187,6 @@ def _segment(key: str, name: str) -> str:
     if name in ("", ".", ".."):
         raise ConfigurationError(f"{key}={name!r}: is not a name")
     return quote(name, safe="")
-
-
-async def _all_pages(
-    fetch: Callable[[int, int], Awaitable[tuple[Sequence[Row], int]]], key: Callable[[Row], str]
-) -> AsyncIterator[Row]:
-    """The rows of all pages, each once.
-
-    A page that is not full is the last, unless the service counts more rows than it has shown
-    (its pages may be smaller than asked for).
-
-    Args:
-        fetch: is given the number of a page and of the rows read so far, and returns the rows of
-            that page and the number of all rows, 0 if it is not told.
-        key: what tells two rows apart.
-    """
-    seen: set[str] = set()
-    read = 0
-    for page in count(1):
-        rows, total = await fetch(page, read)
-        new = {key(row): row for row in rows if key(row) not in seen}
-        for row in new.values():
-            yield row
-        seen.update(new)
-        read += len(rows)
-        if not rows or (read >= total and (len(rows) < PAGE_SIZE or not new)):
-            return
 
 
 def _accepted(answer: Answer) -> ExportAccepted | DliError:
@@ -231,7 +214,18 @@ def _item(model: type[Model], data: Any, answer: Answer) -> Model:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
         why = f"{model.__name__} cannot be read: {field}: {first['msg']}"
-        raise _unreadable(why, answer) from error
+        raise _invalid(answer, why) from error
+
+
+async def _rows(
+    model: type[Model], answer: Answer, key: str, asked: Mapping[str, Any] | None = None
+) -> list[Model]:
+    """The rows of a list, with what the service was asked by in each."""
+    rows = _items(answer, key)
+    extra = dict(asked or {})
+    return await _read(
+        answer, lambda: [_item(model, row | extra, answer) for row in rows], many=len(rows)
+    )
 
 
 def _items(answer: Answer, key: str) -> list[dict[str, Any]]:
@@ -239,21 +233,38 @@ def _items(answer: Answer, key: str) -> list[dict[str, Any]]:
     if rows is None:
         return []
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise _unreadable(f"{key} is not a list of objects", answer)
+        raise _invalid(answer, f"{key} is not a list of objects")
+    if len(rows) > _MOST_ROWS:
+        raise _invalid(answer, f"{key} has {len(rows)} rows, more than {_MOST_ROWS}")
     return rows
 
 
-def _unreadable(why: str, answer: Answer) -> InvalidResponse:
-    return InvalidResponse(
-        why,
-        status_code=answer.status_code,
-        text=str(answer.data),
-        request_id=answer.request_id,
-    )
+async def _read(answer: Answer, make: Callable[[], T], *, many: int = 0) -> T:
+    """Makes something of an answer; of a large one, away from the event loop."""
+    if answer.is_large or many > _MANY_ROWS:
+        return await anyio.to_thread.run_sync(make)
+    return make()
 
 
 def _count(answer: Answer, key: str) -> int:
+    """How many rows there are; 0 where that is not told.
+
+    Raises:
+        InvalidResponse: the number cannot be true.
+    """
+    said = answer.data.get(key) or 0
     try:
-        return int(answer.data.get(key) or 0)
+        count = int(said)
     except (TypeError, ValueError):
         return 0
+    except OverflowError:
+        count = -1
+    if not 0 <= count <= _MOST_COUNTED:
+        raise _invalid(answer, f"{key} is not a number of rows")
+    return count
+
+
+def _invalid(answer: Answer, why: str) -> InvalidResponse:
+    return InvalidResponse(
+        why, status_code=answer.status_code, text=answer.text, request_id=answer.request_id
+    )

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 import anyio
+import anyio.to_thread
 import httpx
 from pydantic_core import to_json
 
@@ -29,8 +30,10 @@ from .._values.errors import (
 )
 from .._values.events import Emitter, RequestEvent, RetryEvent
 from .._values.policies import RetryCallState, RetryPolicy, is_transient
-from .answers import Answer, http_date, read_answer
+from .answers import Answer, is_large, read_answer
+from .bodies import MAX_RESPONSE_SIZE as MAX_RESPONSE_SIZE
 from .owned_tasks import OwnedTasks
+from .server_clock import ServerClock
 from .throttle import Throttle
 from .transport import TRANSPORT_ERRORS, Wire, never_left, stands_cancelling
 
@@ -78,29 +81,15 @@ def _word(value: str | int | bool) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def make_client(transport: httpx.AsyncBaseTransport, request_timeout: float) -> Wire:
+def make_client(
+    transport: httpx.AsyncBaseTransport,
+    request_timeout: float,
+    max_response_size: int = MAX_RESPONSE_SIZE,
+) -> Wire:
     """What sends the requests, with the limits that the transport itself heeds."""
     connect = min(_CONNECT_LIMIT, request_timeout * 0.9)
     # The rest is bounded as a whole, and nobody need wind up a clock for every read.
-    return Wire(transport, httpx.Timeout(None, connect=connect))
-
-
-class ServerClock:
-    """The service's clock, as the `Date` of its answers tells it."""
-
-    def __init__(self) -> None:
-        self._date: str | None = None
-        self._at = 0.0
-
-    def note(self, date: str | None) -> None:
-        """Takes in the header of an answer that has just come."""
-        if date is not None:
-            self._date, self._at = date, anyio.current_time()
-
-    def now(self) -> float | None:
-        """What it shows, in seconds since 1970; None while no answer has told it."""
-        date = http_date(self._date)
-        return None if date is None else date.timestamp() + anyio.current_time() - self._at
+    return Wire(transport, httpx.Timeout(None, connect=connect), max_response_size)
 
 
 class Http:
@@ -138,6 +127,8 @@ class Http:
         self.request_timeout = request_timeout
         self._emit = emit
         self.server_clock = ServerClock()
+        # Read, an answer takes several times its size.
+        self._large_answers = anyio.CapacityLimiter(1)
         # Other pools may lose a slot when a request is cancelled, so theirs never is.
         self._stands_cancelling = stands_cancelling(client.transport)
 
@@ -224,9 +215,7 @@ class Http:
         started = anyio.current_time()
         outcome: Answer | BaseException | None = None
         try:
-            status_code, headers, content = await self._send(call)
-            self.server_clock.note(headers.get("date"))
-            outcome = read_answer(status_code, headers, content, self._auth.redact)
+            outcome = await self._read(*await self._send(call))
         except BaseException as error:
             outcome = error
             self._heed(error, started)
@@ -234,6 +223,13 @@ class Http:
         finally:
             self._tell_request(call, outcome, started)
         return outcome
+
+    async def _read(self, status_code: int, headers: httpx.Headers, content: bytes) -> Answer:
+        self.server_clock.note(headers.get("date"))
+        read = partial(read_answer, status_code, headers, content, self._auth.redact)
+        if not is_large(content):
+            return read()
+        return await anyio.to_thread.run_sync(read, limiter=self._large_answers)
 
     async def _send(self, call: Call) -> tuple[int, httpx.Headers, bytes]:
         request = self._build(call)

@@ -26,6 +26,7 @@ import httpx
 import sniffio
 
 from .._values.errors import ConfigurationError
+from .bodies import MAX_RESPONSE_SIZE, read_body
 
 if TYPE_CHECKING:
     from .aiohttp_pool import AiohttpTransport
@@ -178,12 +179,19 @@ class Wire:
 
     Args:
         timeout: of those requests that have none of their own.
+        max_response_size: bytes of an answer at most, after decompression.
     """
 
-    def __init__(self, transport: httpx.AsyncBaseTransport, timeout: httpx.Timeout) -> None:
+    def __init__(
+        self,
+        transport: httpx.AsyncBaseTransport,
+        timeout: httpx.Timeout,
+        max_response_size: int = MAX_RESPONSE_SIZE,
+    ) -> None:
         self.transport = transport
         self.is_closed = False
         self._timeout = timeout.as_dict()
+        self._max_response_size = max_response_size
 
     async def __aenter__(self) -> Self:
         await self.transport.__aenter__()
@@ -229,7 +237,7 @@ class Wire:
         response = await self.transport.handle_async_request(request)
         response.request = request
         try:
-            await response.aread()
+            await read_body(response, self._max_response_size)
         except BaseException:
             await response.aclose()
             raise

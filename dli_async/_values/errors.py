@@ -105,7 +105,7 @@ class ResponseLost(RequestError):
 
 
 class InvalidResponse(RequestError):
-    """Raised when an answer came that cannot be understood (not JSON, or fields missing).
+    """Raised when an answer came that cannot be understood: not JSON, fields missing, too large.
 
     Attributes:
         status_code: the HTTP status of the answer.

@@ -12,6 +12,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Field,
     ValidationError,
     WrapValidator,
 )
@@ -19,6 +20,10 @@ from pydantic_core import to_json
 
 _CODE = re.compile(r"DLI\.\d{4,5}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# What is beyond cannot be meant, and would overflow whatever is reckoned with it.
+_LATEST = datetime(2200, 1, 1, tzinfo=UTC)
+_LONGEST = timedelta(days=100 * 366)
+_MOST = 2**63 - 1
 
 
 def find_code(text: str | None) -> str | None:
@@ -55,18 +60,28 @@ def _span_from_millis(value: Any) -> Any:
         return value
 
 
-def _aware(value: datetime | None) -> datetime | None:
-    return value.replace(tzinfo=UTC) if value and value.tzinfo is None else value
+def _in_range(value: datetime | None) -> datetime | None:
+    if value is None:
+        return None
+    aware = value.replace(tzinfo=UTC) if value.tzinfo is None else value
+    return aware if _EPOCH < aware < _LATEST else None
 
 
 Text = Annotated[str | None, BeforeValidator(_as_text), WrapValidator(or_none)]
-Count = Annotated[int | None, WrapValidator(or_none)]
+Count = Annotated[Annotated[int, Field(ge=0, le=_MOST)] | None, WrapValidator(or_none)]
 Flag = Annotated[bool | None, WrapValidator(or_none)]
-Ratio = Annotated[float | None, WrapValidator(or_none)]
+Ratio = Annotated[Annotated[float, Field(allow_inf_nan=False)] | None, WrapValidator(or_none)]
 Moment = Annotated[
-    datetime | None, BeforeValidator(_from_millis), AfterValidator(_aware), WrapValidator(or_none)
+    datetime | None,
+    BeforeValidator(_from_millis),
+    AfterValidator(_in_range),
+    WrapValidator(or_none),
 ]
-Span = Annotated[timedelta | None, BeforeValidator(_span_from_millis), WrapValidator(or_none)]
+Span = Annotated[
+    Annotated[timedelta, Field(ge=timedelta(0), le=_LONGEST)] | None,
+    BeforeValidator(_span_from_millis),
+    WrapValidator(or_none),
+]
 
 
 class AnswerModel(BaseModel):

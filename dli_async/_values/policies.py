@@ -48,6 +48,17 @@ def never_carried_out(error: BaseException) -> bool:
     return isinstance(error, (RequestNotSent, RateLimited))
 
 
+def check_positive(**values: float) -> None:
+    """Refuses what is not above 0.
+
+    Raises:
+        ConfigurationError: naming it.
+    """
+    for name, value in values.items():
+        if not value > 0:
+            raise ConfigurationError(f"{name}={value!r}: must be positive")
+
+
 def _check_attempts(attempts: object) -> None:
     if not isinstance(attempts, int) or attempts < 1:
         raise ConfigurationError(f"attempts={attempts!r}: must be a whole number, at least 1")

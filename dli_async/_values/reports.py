@@ -30,7 +30,7 @@ class Tag(AnswerModel):
     value: Text = None
 
 
-Tags = Annotated[tuple[Tag, ...] | None, WrapValidator(or_none)]
+Tags = Annotated[tuple[Tag, ...] | None, Field(max_length=1000), WrapValidator(or_none)]
 
 
 class StatusReport(AnswerModel):
@@ -138,7 +138,9 @@ class JobProgress(AnswerModel):
     status: Annotated[JobStatus, BeforeValidator(JobStatus.read)] = JobStatus.UNKNOWN
     progress: Ratio = None
     sub_job_id: Count = None
-    sub_jobs: Annotated[tuple[SubJob, ...] | None, WrapValidator(or_none)] = None
+    sub_jobs: Annotated[
+        tuple[SubJob, ...] | None, Field(max_length=10_000), WrapValidator(or_none)
+    ] = None
     message: Text = None
 
     @property

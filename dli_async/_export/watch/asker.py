@@ -16,7 +16,14 @@ import anyio
 
 from ..._http.api import PAGE_SIZE, Api, JobPage
 from ..._values.enums import JobStatus
-from ..._values.errors import ApiError, AuthenticationError, DliError, NotFound, PermissionDenied
+from ..._values.errors import (
+    ApiError,
+    AuthenticationError,
+    DliError,
+    InvalidResponse,
+    NotFound,
+    PermissionDenied,
+)
 from ..._values.policies import PollPolicy, is_transient
 from .patience import is_borne
 from .watched import Watched, WatchedJob, start_ms
@@ -30,6 +37,8 @@ _SPACING, _SPACING_ALONE = 1 / 3, 0.1
 # Lists that fail, or never show what is asked for, are left alone for a while.
 _LIST_FAILURES, _BARREN_LOOKS = 3, 20
 _LIST_REST, _BARREN_REST = 60.0, 300.0
+# A list of which one look reads more has no end.
+_MOST_PAGES = 1000
 
 
 class NoList(Exception):
@@ -132,7 +141,17 @@ class Asker:
 
         Returns:
             The ids of its jobs, and the start of its last row, infinite on the last page.
+
+        Raises:
+            InvalidResponse: one look has read more pages than there can be. Further errors are
+                those of `list`.
         """
+        if self.cost >= _MOST_PAGES:
+            endless = InvalidResponse(
+                f"the job list has no end after {self.cost} pages", status_code=200
+            )
+            self._note_list_failure(endless)
+            raise endless
         page = await self.list(cursor, status)
         rows = page.rows
         last = start_ms(rows[-1]) if len(rows) >= PAGE_SIZE else None
