@@ -29,6 +29,7 @@ from .._values.errors import (
     ServerError,
 )
 from . import iam
+from .first_use import FirstUse
 from .fresh import Fresh
 from .scope import Scope
 from .steps import Answer, Call, Steps
@@ -52,9 +53,11 @@ class ScopedAuth(httpx.Auth):
 
     Attributes:
         now: the wall clock, epoch seconds; `time.time` by default.
+        first_use: lets the first request go alone, where a wrong login would be locked.
     """
 
     requires_request_body = True
+    _may_be_locked = True
 
     def __init__(self, now: Clock = time.time) -> None:
         self.now = now
@@ -115,6 +118,7 @@ class ScopedAuth(httpx.Auth):
 
     def _reset(self) -> None:
         self._project: Fresh[str] = Fresh("project id", lambda: self.now())
+        self.first_use = FirstUse(needed=self._may_be_locked)
 
     def _secrets(self) -> Sequence[str]:
         return ()

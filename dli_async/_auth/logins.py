@@ -93,6 +93,8 @@ class StaticToken(ScopedAuth):
     API page: "Authentication", Token-based.
     """
 
+    _may_be_locked = False
+
     def __init__(self, token: str, *, now: Clock = time.time) -> None:
         self._token = clean("token", token)
         super().__init__(now)
@@ -132,6 +134,8 @@ class IamToken(RenewingAuth[Token]):
 
     API page: "Obtaining a User Token Through Password Authentication" (IAM).
     """
+
+    _may_be_locked = False  # the password may, but is asked for by one request at a time
 
     def __init__(
         self,

@@ -122,6 +122,7 @@ class Http:
         self._headers = httpx.Headers({"Host": host, **_HEADERS})
         self._auth = auth
         self._throttle = throttle
+        self._first_use = auth.first_use
         self._tasks = tasks
         self._retry = retry
         self.request_timeout = request_timeout
@@ -155,11 +156,11 @@ class Http:
         outcome, exactly once.
         """
         await self.unsent(self._auth.prepare())
-        await self._throttle.enter()
+        alone = await self._enter(urgent=True)
         try:
             await leave()
         except BaseException:
-            self._throttle.leave()
+            self._leave(alone)
             raise
         outcome: Answer | DliError = ResponseLost(f"{call.method} {call.path}: cut off")
         left_at = anyio.current_time()
@@ -175,7 +176,7 @@ class Http:
                 outcome = error
 
         def ended() -> None:
-            self._throttle.leave()
+            self._leave(alone)
             settle(outcome)
 
         await self._tasks.run(exchange, may_stop=False, ended=ended)
@@ -202,14 +203,30 @@ class Http:
 
     async def _once(self, call: Call, *, urgent: bool) -> Answer:
         await self._auth.prepare()
-        await self._throttle.enter(urgent=urgent)
+        alone = await self._enter(urgent=urgent)
         if not self._stands_cancelling:
-            exchange = partial(self._exchange, call)
-            return await self._tasks.run(exchange, may_stop=True, ended=self._throttle.leave)
+            exchange, ended = partial(self._exchange, call), partial(self._leave, alone)
+            return await self._tasks.run(exchange, may_stop=True, ended=ended)
         try:
             return await self._exchange(call)
         finally:
-            self._throttle.leave()
+            self._leave(alone)
+
+    async def _enter(self, *, urgent: bool) -> bool:
+        """Waits for the verdict on the login, if need be, and for a slot."""
+        alone = not self._first_use.proven and await self._first_use.enter()
+        try:
+            await self._throttle.enter(urgent=urgent)
+        except BaseException:
+            if alone:
+                self._first_use.leave()
+            raise
+        return alone
+
+    def _leave(self, alone: bool) -> None:
+        self._throttle.leave()
+        if alone:
+            self._first_use.leave()
 
     async def _exchange(self, call: Call) -> Answer:
         started = anyio.current_time()
@@ -220,6 +237,9 @@ class Http:
             outcome = error
             self._heed(error, started)
             raise
+        else:
+            if not self._first_use.proven:
+                self._first_use.heed(None)
         finally:
             self._tell_request(call, outcome, started)
         return outcome
@@ -262,6 +282,7 @@ class Http:
         return request
 
     def _heed(self, error: BaseException, started: float) -> None:
+        self._first_use.heed(error)
         if isinstance(error, RateLimited):
             self._throttle.slow_down(started)
         delay = getattr(error, "retry_after", None) or 0.0
