@@ -47,6 +47,40 @@ def same_path(one: str, other: str) -> bool:
     return _comparable(one) == _comparable(other)
 
 
+def overlap(one: str, other: str) -> bool:
+    """Whether two folders are the same, or one lies in the other, so that Overwrite of one may
+    delete files of the other. Segments count: `run1` and `run10` do not overlap.
+    """
+    first, second = f"{_comparable(one)}/", f"{_comparable(other)}/"
+    return first.startswith(second) or second.startswith(first)
+
+
+def folders_above(folder: str) -> list[str]:
+    """The folders that a normalised one lies in, the nearest first; a bucket is none."""
+    bucket, *names = folder.removeprefix("obs://").split("/")
+    return [f"obs://{'/'.join([bucket, *names[:end]])}" for end in range(len(names) - 1, 0, -1)]
+
+
+class FolderSet:
+    """Normalised folders of which none overlaps another; looking one up takes its depth alone."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+        self._below: dict[str, str] = {}
+
+    def add(self, folder: str) -> str | None:
+        """Takes a folder; the one that it overlaps, if there is one, which keeps it out."""
+        above = folders_above(folder)
+        for known in (folder, *above):
+            if known in self._taken:
+                return known
+        if folder in self._below:
+            return self._below[folder]
+        self._taken.add(folder)
+        self._below.update(dict.fromkeys(above, folder))
+        return None
+
+
 def _comparable(text: str) -> str:
     scheme, _, rest = text.partition("://")
     return (rest if scheme.lower() in _SCHEMES else text).rstrip("/")

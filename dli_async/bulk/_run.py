@@ -25,6 +25,7 @@ from .._values.errors import (
     NotFound,
     Problem,
 )
+from .._values.paths import FolderSet
 from .._values.reports import StatusReport
 from .._values.results import ExportResult
 from .._values.spec import TableExport
@@ -69,7 +70,7 @@ class Run:
         self._on_event = on_event
         self._attempts = attempts
         self._timeout = timeout
-        self._folders: set[str] = set()
+        self._folders = FolderSet()
         self._failure: Exception | None = None
 
     async def drive(self, specs: Specs) -> None:
@@ -115,10 +116,13 @@ class Run:
             self._start_ready()
 
     def _take_folder(self, spec: TableExport) -> None:
-        if spec.data_path in self._folders:
-            rule = "another export of this run has this folder; each needs its own"
-            raise InvalidExport([Problem("data_path", spec.data_path, rule)])
-        self._folders.add(spec.data_path)
+        other = self._folders.add(spec.data_path)
+        if other is None:
+            return
+        rule = "another export of this run has this folder; each needs its own"
+        if other != spec.data_path:
+            rule = f"contains, or lies in, {other!r} of another export of this run"
+        raise InvalidExport([Problem("data_path", spec.data_path, rule)])
 
     def _start_ready(self) -> None:
         while (spec := self._queues.take()) is not None:

@@ -17,6 +17,8 @@ from typing import Any
 from .._journal.entries import ENDS, ExportState, JournalEntry, JournalEvent
 from .._journal.journal import Journal
 from .._journal.sqlite import changes as changes
+from .._values.enums import ExportMode
+from .._values.paths import FolderSet
 from .._values.spec import TableExport
 from ._problems import FolderInUse
 from .policy import PolicyViolation
@@ -58,7 +60,8 @@ class WebJournal(Journal):
         """Plans all of some exports, durably, or none.
 
         Raises:
-            FolderInUse: another export that has not ended has one of the folders.
+            FolderInUse: one of the folders overlaps that of another export that has not ended; or
+                Overwrite would delete what a finished export of another caller wrote.
             PolicyViolation: the caller would have more than `max_active` exports.
         """
         change = partial(
@@ -135,7 +138,7 @@ def _accept(
     lease: float,
 ) -> list[JournalEntry]:
     _check_active(db, identity, len(specs), max_active)
-    _check_folders(db, [spec.data_path for spec in specs])
+    _check_folders(db, specs, identity)
     return [
         changes.insert(
             db, spec, data_path=spec.data_path, owner=owner, identity=identity, lease=lease
@@ -160,17 +163,36 @@ def _check_active(
         )
 
 
-def _check_folders(db: sqlite3.Connection, folders: Sequence[str]) -> None:
-    seen = set()
-    for folder in folders:
-        if folder in seen:
+def _check_folders(
+    db: sqlite3.Connection, specs: Sequence[TableExport], identity: str | None
+) -> None:
+    seen = FolderSet()
+    for spec in specs:
+        folder = spec.data_path
+        other = seen.add(folder)
+        if other == folder:
             raise FolderInUse(f"two of the exports have the data_path {folder!r}")
-        seen.add(folder)
-        taken = db.execute(
-            f"SELECT 1 FROM exports WHERE folder = ? AND {_UNENDED}", (folder,)
-        ).fetchone()
-        if taken:
-            raise FolderInUse(f"an export to data_path {folder!r} has not ended")
+        if other is not None:
+            raise FolderInUse(f"data_path {folder!r} of an export overlaps {other!r} of another")
+        overlaps, folders = changes.overlapping(folder)
+        if _any_export(db, f"{overlaps} AND {_UNENDED}", folders):
+            raise FolderInUse(f"an export to or around data_path {folder!r} has not ended")
+        if spec.export_mode is ExportMode.OVERWRITE:
+            _check_files_of_others(db, folder, identity)
+
+
+def _check_files_of_others(db: sqlite3.Connection, folder: str, identity: str | None) -> None:
+    """Overwrite deletes whatever lies in its folder."""
+    rule = "(folder = ? OR (folder > ? AND folder < ?)) AND state = ? AND identity IS NOT ?"
+    values = (folder, f"{folder}/", f"{folder}0", ExportState.FINISHED, identity)
+    if _any_export(db, rule, values):
+        raise FolderInUse(
+            f"data_path {folder!r} holds an export of another caller, which Overwrite would delete"
+        )
+
+
+def _any_export(db: sqlite3.Connection, rule: str, values: Sequence[str | None]) -> bool:
+    return db.execute(f"SELECT 1 FROM exports WHERE {rule} LIMIT 1", values).fetchone() is not None
 
 
 def _cancel_planned(db: sqlite3.Connection, export_id: int) -> JournalEntry | None:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Self
 from urllib.parse import unquote
 
+from .._values.enums import ExportMode
 from .._values.errors import ConfigurationError, DliError
 from .._values.paths import normalise_path
 from .._values.spec import TableExport
@@ -35,14 +36,16 @@ class ExportPolicy:
     A rule that is not given (None) allows everything of its kind; an empty one allows nothing.
 
     Args:
-        data_paths: folders that exports may go to or below, such as `obs://bucket/team`, or whole
-            buckets, such as `obs://bucket`. Folders are compared letter by letter and segment by
+        data_paths: folders that exports may go below, such as `obs://bucket/team`, or whole
+            buckets, such as `obs://bucket`. Not to the folder itself: Overwrite of it would delete
+            the exports of all. Folders are compared letter by letter and segment by
             segment, so `obs://bucket/team` does not allow `obs://bucket/team2`. Below them, a
             path that other programs might read as another one is refused too: percent-encoded or
             look-alike dots and slashes, invisible characters.
         tables: `database.table`, where `*` stands for any letters, as in `sales.*`. Upper and
             lower case ASCII letters are the same, as they are for DLI; no others are.
         queues: names of queues, in any case; `default` is the one of an export that names none.
+        export_modes: such as `["ErrorIfExists"]`, which leaves what is there alone.
         max_active: how many exports that have not ended a caller may have (default None: any
             number).
         shared: whether all callers see and cancel each other's exports (default False).
@@ -58,6 +61,7 @@ class ExportPolicy:
         data_paths: Iterable[str] | None = None,
         tables: Iterable[str] | None = None,
         queues: Iterable[str] | None = None,
+        export_modes: Iterable[str] | None = None,
         max_active: int | None = None,
         shared: bool = False,
         admins: Iterable[str] = (),
@@ -67,13 +71,14 @@ class ExportPolicy:
                 "ExportPolicy needs one of data_paths, tables and queues; "
                 "ExportPolicy.allow_all() allows everything"
             )
-        self._set_up(data_paths, tables, queues, max_active, shared, admins)
+        self._set_up(data_paths, tables, queues, export_modes, max_active, shared, admins)
 
     def _set_up(
         self,
         data_paths: Iterable[str] | None,
         tables: Iterable[str] | None,
         queues: Iterable[str] | None,
+        export_modes: Iterable[str] | None,
         max_active: int | None,
         shared: bool,
         admins: Iterable[str],
@@ -89,14 +94,21 @@ class ExportPolicy:
         self._folders = None if folders is None else [_prefix(folder) for folder in folders]
         self._tables = None if names is None else [_table(name) for name in names]
         self._queues = None if allowed is None else {_fold(name) for name in allowed}
+        modes = _words("export_modes", export_modes)
+        self._modes = None if modes is None else {_mode(word) for word in modes}
 
     @classmethod
     def allow_all(
-        cls, *, max_active: int | None = None, shared: bool = False, admins: Iterable[str] = ()
+        cls,
+        *,
+        export_modes: Iterable[str] | None = None,
+        max_active: int | None = None,
+        shared: bool = False,
+        admins: Iterable[str] = (),
     ) -> Self:
         """A policy that lets every caller export every table to every folder by every queue."""
         policy = cls.__new__(cls)
-        policy._set_up(None, None, None, max_active, shared, admins)
+        policy._set_up(None, None, None, export_modes, max_active, shared, admins)
         return policy
 
     def check(self, spec: TableExport) -> None:
@@ -113,6 +125,8 @@ class ExportPolicy:
         queue = spec.queue_name or _DEFAULT_QUEUE
         if self._queues is not None and _fold(queue) not in self._queues and not self._any_queue:
             _refuse("queues", f"queue {queue!r} is not an allowed one")
+        if self._modes is not None and spec.export_mode not in self._modes:
+            _refuse("export_modes", f"export_mode {str(spec.export_mode)!r} is not an allowed one")
 
     def sees_all(self, identity: str | None) -> bool:
         """Whether a caller sees and cancels everybody's exports."""
@@ -126,7 +140,7 @@ class ExportPolicy:
         if not _is_plain(path):
             return False
         # The slash keeps `obs://b/team` from allowing `obs://b/team2`.
-        return any(f"{path}/".startswith(folder) for folder in self._folders or ())
+        return any(path.startswith(folder) for folder in self._folders or ())
 
     def _allows_table(self, spec: TableExport) -> bool:
         database, table = _fold(spec.database_name), _fold(spec.table_name)
@@ -154,6 +168,14 @@ def _words(rule: str, given: Iterable[str] | None) -> list[str] | None:
 def _fold(name: str) -> str:
     """A name in lower case; only ASCII has one here, since `K` (Kelvin) is not `k` to DLI."""
     return name.translate(_CAPITALS)
+
+
+def _mode(word: str) -> ExportMode:
+    try:
+        return ExportMode(word)
+    except ValueError:
+        known = ", ".join(ExportMode)
+        raise ConfigurationError(f"export_modes: {word!r} is none of {known}") from None
 
 
 def _prefix(folder: str) -> str:

@@ -179,6 +179,37 @@ async def test_a_folder_is_used_once(client: DliClient, emulator: Emulator) -> N
     assert len(emulator.ledger.jobs) == 2
 
 
+@pytest.mark.parametrize("outer_first", [True, False])
+async def test_folders_within_each_other_are_not_exported_to_in_one_run(
+    client: DliClient, emulator: Emulator, outer_first: bool
+) -> None:
+    """Overwrite of the outer one would delete the files of the inner one."""
+    wanted = [
+        TableExport(database_name="db1", table_name=f"t{n}", data_path=path)
+        for n, path in enumerate(("obs://b/q", "obs://b/q/child", "obs://b/q2"), start=1)
+    ]
+    found = await outcomes_of(client, wanted if outer_first else [wanted[1], wanted[0], wanted[2]])
+    [refused] = [o for o in found if not o.ok]
+    assert refused.spec == wanted[1 if outer_first else 0]
+    assert isinstance(refused.error, InvalidExport)
+    assert (refused.error.field, refused.error.value) == ("data_path", refused.spec.data_path)
+    assert "contains, or lies in" in refused.error.rule
+    assert len(emulator.ledger.jobs) == 2
+
+
+async def test_another_attempt_never_goes_around_the_folder_of_somebody_else(
+    client: DliClient, emulator: Emulator
+) -> None:
+    """Where another export lies in the fresh folder, the failure stands and says so."""
+    emulator.faults.set([{"route": "*", "kind": "fail:DLI.0999", "match": "t1"}])
+    first, second = specs(2)
+    second = second.model_copy(update={"data_path": first.data_path + "-attempt-2/child"})
+    found = await outcomes_of(client, [first, second], attempts=2)
+    [failed] = [o for o in found if not o.ok]
+    assert isinstance(failed.error, JobFailed)
+    assert "no other attempt" in failed.error.__notes__[0]
+
+
 async def test_events_tell_the_life_of_each_export(client: DliClient) -> None:
     """The listener hears planned, submitted, each status, and the end; its errors do no harm."""
     heard: list[BulkEvent] = []

@@ -25,6 +25,7 @@ from dli_async import (
 from dli_async._journal.entries import ExportState
 from dli_async._journal.journal import Journal, JournalReader
 from dli_async._journal.sqlite import schema as schema
+from dli_async._journal.sqlite.changes import overlapping
 from dli_async.bulk import ExportSubmitted
 from dli_async.emulator import Emulator, NullEngine
 from tests.conftest import REAL
@@ -367,6 +368,39 @@ async def test_a_folder_of_the_journal_is_not_given_to_another_table(
     [outcome] = await run(client, path, [spec(4)], attempts=2)
     assert isinstance(outcome.error, JobFailed)
     assert "no other attempt" in outcome.error.__notes__[0]
+
+
+@pytest.mark.anyio
+async def test_folders_within_each_other_are_not_exported_to_across_restarts(
+    path: Path, client: DliClient, emulator: Emulator
+) -> None:
+    """Names that wildcards or another case would match are folders of their own."""
+    await run(client, path, [spec(1, data_path="obs://bucket/a_b/t1")])
+    for number, folder in enumerate(("a_b", "a_b/t1/child/deep"), start=2):
+        [outcome] = await run(client, path, [spec(number, data_path=f"obs://bucket/{folder}")])
+        assert isinstance(outcome.error, InvalidExport)
+        assert outcome.error.field == "data_path"
+        assert "obs://bucket/a_b/t1" in outcome.error.rule
+        assert "db1.t1" in outcome.error.rule
+    others = [
+        spec(number, data_path=f"obs://bucket/{folder}")
+        for number, folder in enumerate(("axb", "a_b/t10", "a_b/T1/x", "a_b/t1-attempt-2"), start=2)
+    ]
+    assert all(outcome.ok for outcome in await run(client, path, others))
+    [again] = await run(client, path, [spec(1, data_path="obs://bucket/a_b/t1")])
+    assert again.resumed
+
+
+@pytest.mark.anyio
+async def test_overlapping_folders_are_found_by_an_index(path: Path, client: DliClient) -> None:
+    """A journal of many thousands of exports is not read for each one."""
+    await run(client, path, [])
+    rule, values = overlapping("obs://bucket/run/t1")
+    with opened(path) as db:
+        plan = db.execute(f"EXPLAIN QUERY PLAN SELECT * FROM exports WHERE {rule}", values)
+        steps = [row[-1] for row in plan]
+    assert any("exports_by_folder" in step for step in steps)
+    assert not any(step.startswith("SCAN") for step in steps)
 
 
 @pytest.mark.anyio

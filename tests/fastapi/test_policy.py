@@ -28,8 +28,7 @@ TEAM = ExportPolicy(data_paths=["obs://b/team/"])
 @pytest.mark.parametrize(
     "path",
     [
-        "obs://b/team",
-        "obs://b/team/",
+        "obs://b/team/x",
         "obs://b/team/x/y",
         "s3a://b/team/x",
         "OBS://b/team/x",
@@ -37,14 +36,16 @@ TEAM = ExportPolicy(data_paths=["obs://b/team/"])
         "obs://b/team/50%off",
     ],
 )
-def test_a_folder_and_what_is_below_it_is_allowed(path: str) -> None:
-    """A rule allows its folder and everything below, whichever scheme names it."""
+def test_what_is_below_a_folder_is_allowed(path: str) -> None:
+    """A rule allows everything below its folder, whichever scheme names it."""
     TEAM.check(spec(data_path=path))
 
 
 @pytest.mark.parametrize(
     "path",
     [
+        "obs://b/team",  # the folder of all: Overwrite would delete it
+        "obs://b/team/",
         "obs://b/team2",
         "obs://b/teamx/y",
         "obs://b/tea",
@@ -174,3 +175,14 @@ def test_everything_is_open_only_by_its_name() -> None:
     assert ExportPolicy.allow_all(shared=True).sees_all("alice")
     assert ExportPolicy.allow_all(admins=["ops"]).sees_all("ops")
     assert not ExportPolicy.allow_all(admins=["ops"]).sees_all("alice")
+
+
+def test_export_modes_may_be_ruled_out() -> None:
+    """A policy may keep callers from deleting what lies in a folder."""
+    policy = ExportPolicy(data_paths=["obs://b/team"], export_modes=["errorifexists"])
+    policy.check(spec())
+    assert refused_by(policy, export_mode="Overwrite") == "export_modes"
+    ExportPolicy(data_paths=["obs://b/team"]).check(spec(export_mode="Overwrite"))
+    assert refused_by(ExportPolicy.allow_all(export_modes=[])) == "export_modes"
+    with pytest.raises(ConfigurationError, match="export_modes: 'Append' is none of"):
+        ExportPolicy.allow_all(export_modes=["Append"])

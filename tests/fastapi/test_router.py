@@ -106,6 +106,44 @@ def test_two_exports_do_not_share_a_folder_at_the_same_time(
         assert web.until(accepted.headers["location"], is_over)["state"] == "finished"
 
 
+def test_folders_within_each_other_are_not_written_at_the_same_time(
+    serve: Serve, emulator: Emulator
+) -> None:
+    """Whoever asks: Overwrite of the outer one would delete what the inner one writes."""
+    emulator.faults.set([UNREACHABLE])
+    with serve() as web:
+        alice, bob = web.by("alice"), web.by("bob")
+        team = "obs://bucket/team"
+        alice.post("/exports", json=spec(1, data_path=f"{team}/a_b/c"))
+        for path in (team, f"{team}/a_b", f"{team}/a_b/c", f"{team}/a_b/c/d/e"):
+            refused = bob.post("/exports", json=spec(2, data_path=path))
+            assert (refused.status_code, refused.json()["title"]) == (409, "Conflict")
+        for path in (f"{team}/a_b/c2", f"{team}/axb", f"{team}/a_b/C", f"{team}/a_b/c-attempt-2"):
+            assert bob.post("/exports", json=spec(2, data_path=path)).status_code == 202
+        both = [spec(3, data_path=f"{team}/x"), spec(4, data_path=f"{team}/x/y")]
+        assert bob.post("/exports/bulk", json=both).status_code == 409
+
+
+def test_overwrite_never_deletes_the_finished_export_of_another_caller(
+    serve: Serve, emulator: Emulator
+) -> None:
+    """Neither at the folder nor above it; one's own may be overwritten."""
+    with serve() as web:
+        alice, bob = web.by("alice"), web.by("bob")
+        place = alice.post("/exports", json=spec(1)).headers["location"]
+        web.until(place, is_over)
+        for path in ("obs://bucket/team", "obs://bucket/team/t1"):
+            asked = spec(2, data_path=path, export_mode="Overwrite")
+            refused = bob.post("/exports", json=asked)
+            assert (refused.status_code, refused.json()["title"]) == (409, "Conflict")
+            assert "alice" not in refused.text
+        mine = spec(2, data_path="obs://bucket/team", export_mode="Overwrite")
+        accepted = alice.post("/exports", json=mine)
+        assert accepted.status_code == 202
+        assert web.until(accepted.headers["location"], is_over)["state"] == "finished"
+    assert len(emulator.ledger.jobs) == 2
+
+
 def test_lists_are_filtered_and_come_in_pages(serve: Serve) -> None:
     """Every export is on exactly one page, the newest first, and filters narrow the list."""
     with serve() as web:

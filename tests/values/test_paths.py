@@ -9,7 +9,15 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from dli_async._values.paths import FORBIDDEN, PATTERN, normalise_path, same_path
+from dli_async._values import paths
+from dli_async._values.paths import (
+    FORBIDDEN,
+    PATTERN,
+    FolderSet,
+    normalise_path,
+    overlap,
+    same_path,
+)
 
 ORDINARY = st.text(
     st.characters(
@@ -148,3 +156,58 @@ def _accepts(text: str) -> bool:
 def test_the_pattern_of_the_schema_says_the_same_as_the_rules(scheme: str, rest: str) -> None:
     """What OpenAPI promises is what is accepted, no more and no less."""
     assert bool(re.fullmatch(PATTERN, scheme + rest)) == _accepts(scheme + rest)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "both"),
+    [
+        ("obs://b/q", "obs://b/q", True),
+        ("obs://b/q", "s3a://b/q/", True),
+        ("obs://b/q", "obs://b/q/child", True),
+        ("obs://b/q", "obs://b/q/child/deep", True),
+        ("obs://b/run1", "obs://b/run10", False),
+        ("obs://b/q", "obs://b/q-attempt-2", False),
+        ("obs://b/q", "obs://b/Q/child", False),
+        ("obs://b/q", "obs://c/q/child", False),
+        ("obs://b/q_x", "obs://b/qax/child", False),
+    ],
+)
+def test_folders_overlap_if_one_lies_in_the_other(one: str, other: str, both: bool) -> None:
+    """Segment by segment and letter by letter, whichever is asked first."""
+    assert overlap(one, other) is overlap(other, one) is both
+
+
+@given(
+    st.lists(st.lists(st.sampled_from(["a", "a0", "A", "a_"]), min_size=1, max_size=4), max_size=12)
+)
+def test_a_set_of_folders_keeps_out_what_overlaps(paths: list[list[str]]) -> None:
+    """It says the same as comparing each folder with all before it."""
+    folders = FolderSet()
+    kept: list[str] = []
+    for path in paths:
+        folder = "obs://b/" + "/".join(path)
+        other = folders.add(folder)
+        expected = [known for known in kept if overlap(known, folder)]
+        assert (other in expected) if expected else (other is None)
+        if other is None:
+            kept.append(folder)
+
+
+def test_a_set_of_a_hundred_thousand_folders_is_not_compared_one_by_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Adding one costs as many steps as it is deep."""
+    steps = 0
+    above = paths.folders_above
+
+    def counted(folder: str) -> list[str]:
+        nonlocal steps
+        found = above(folder)
+        steps += 1 + len(found)
+        return found
+
+    monkeypatch.setattr(paths, "folders_above", counted)
+    folders = FolderSet()
+    assert all(folders.add(f"obs://b/run/{n}") is None for n in range(100_000))
+    assert steps == 200_000
+    assert folders.add("obs://b/run") is not None

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..._export.departure import Departure
 from ..._values.errors import InvalidExport, JournalError, Problem
+from ..._values.paths import folders_above, overlap
 from ..._values.spec import TableExport
 from ..entries import ENDS, ExportState, JournalEntry
 
@@ -144,18 +145,38 @@ def _rows_of(db: sqlite3.Connection, spec: TableExport, data_path: str) -> list[
     """All attempts of an export, the latest first, if nobody else has the folder of `spec`."""
     key = (spec.database_name.casefold(), spec.table_name.casefold(), data_path)
     mine = []
+    overlaps, folders = overlapping(spec.data_path)
     for row in db.execute(
         "SELECT *, lease_expires_at > journal_now() AS is_held FROM exports "
-        "WHERE data_path = ? OR folder = ? ORDER BY attempt DESC",
-        (data_path, spec.data_path),
+        f"WHERE data_path = ? OR {overlaps} ORDER BY attempt DESC",
+        (data_path, *folders),
     ):
         names = (row["database_name"].casefold(), row["table_name"].casefold())
         if (*names, row["data_path"]) == key:
             mine.append(row)
-        elif row["folder"] == spec.data_path:
-            rule = f"the journal has it as the folder of {'.'.join(names)}; each needs its own"
-            raise InvalidExport([Problem("data_path", spec.data_path, rule)])
+        elif overlap(row["folder"], spec.data_path):
+            raise InvalidExport([Problem("data_path", spec.data_path, _why_taken(row, spec))])
     return mine
+
+
+def overlapping(folder: str) -> tuple[str, Sequence[str]]:
+    """A condition for exports whose folders overlap a folder, and its parameters.
+
+    Ranges, which the index serves and which know no wildcards; `0` follows the slash.
+    """
+    same_or_above = (folder, *folders_above(folder))
+    marks = ", ".join("?" * len(same_or_above))
+    return (
+        f"(folder IN ({marks}) OR (folder > ? AND folder < ?))",
+        (*same_or_above, f"{folder}/", f"{folder}0"),
+    )
+
+
+def _why_taken(row: sqlite3.Row, spec: TableExport) -> str:
+    owner = f"{row['database_name']}.{row['table_name']}".casefold()
+    if row["folder"] == spec.data_path:
+        return f"the journal has it as the folder of {owner}; each needs its own"
+    return f"contains, or lies in, {row['folder']!r}, which the journal has as that of {owner}"
 
 
 def _refuse_other_options(entry: JournalEntry, spec: TableExport) -> None:
