@@ -56,9 +56,9 @@ async def export_many(
 ) -> AsyncGenerator[Outcomes]:
     """Runs many exports and gives their outcomes as they end.
 
-    Two specs with the same `data_path` would delete each other's files: the second one ends with
-    `InvalidExport` and is not submitted. If outcomes are not read, at most `max_running` of them
-    are kept, and then no more exports are started.
+    Two specs with the same `data_path`, or one within the other, would delete each other's files:
+    the second one ends with `InvalidExport` and is not submitted. If outcomes are not read, at
+    most `max_running` of them are kept, and then no more exports are started.
 
     Args:
         specs: an iterable or async iterable; it is read as exports are started.

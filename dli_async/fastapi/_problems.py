@@ -36,7 +36,10 @@ class UnknownExport(errors.DliError):
 
 
 class FolderInUse(errors.DliError):
-    """Raised when an export to the same folder has not ended: they would spoil each other."""
+    """Raised when an export would spoil another one: to its folder, one around it or one in it.
+
+    The other has not ended; or it is another caller's, and Overwrite would delete it.
+    """
 
 
 STATUS_OF: dict[type[errors.DliError], HTTPStatus] = {
@@ -189,7 +192,7 @@ _EXAMPLES = {
     401: ("Unauthorized", "The caller is not known."),
     403: ("PolicyViolation", "The caller may not do this; `rule` names the rule that says so."),
     404: ("UnknownExport", "There is no such export, or it is not the caller's."),
-    409: ("FolderInUse", "An export to the same folder has not ended."),
+    409: ("FolderInUse", "An export to this folder, around it or in it has not ended."),
     422: ("InvalidRequest", "The request breaks a rule; `errors` has all of them."),
     502: ("ServerError", "DLI refused, or its answer could not be understood."),
     503: ("JournalError", "DLI or the journal cannot be used right now."),

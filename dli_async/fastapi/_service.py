@@ -93,7 +93,7 @@ class CallersExports:
 
         Raises:
             PolicyViolation: the policy does not allow one of them.
-            FolderInUse: another export to the same folder has not ended.
+            FolderInUse: it would spoil another export; see `WebJournal.accept`.
         """
         for spec in specs:
             self.service.policy.check(spec)

@@ -52,7 +52,8 @@ def exports_router(
 
     An export has an `export_id` of the router from the first answer on, and DLI's `job_id` once
     DLI has accepted it; paths take both. Errors are problem details (RFC 9457). While an export
-    has not ended, another one to its folder is refused (409), whoever asks.
+    has not ended, another one to its folder, around it or in it is refused (409), whoever asks; and
+    so is an Overwrite there of what another caller has exported.
 
     Exports are kept in a journal file. Workers may share it, on one machine: each holds its exports
     by a lease, and takes over those of a worker that has died. The router works while the

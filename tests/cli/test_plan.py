@@ -194,6 +194,11 @@ def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
             CSV_HEAD + "crm,calls,obs://b/x\ncrm,notes,obs://b/x/\n",
             ["p.csv:3: data_path='obs://b/x': ", "p.csv:2 has this folder too"],
         ),
+        (
+            "p.csv",
+            CSV_HEAD + "crm,calls,obs://b/x/y\ncrm,notes,obs://b/x/\ncrm,t,obs://b/x/y2\n",
+            ["p.csv:3: data_path='obs://b/x': ", "p.csv:2 has 'obs://b/x/y', around this folder"],
+        ),
         ("p.csv", CSV_HEAD + "crm,calls,\n", ["p.csv:2: data_path=None: must be given"]),
     ],
 )

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..._journal.entries import ExportState, JournalEntry
 from ..._values.errors import ConfigurationError, InvalidExport, Problem
+from ..._values.paths import FolderSet
 from ..._values.spec import TableExport
 from .plan_file import Row
 
@@ -57,7 +58,7 @@ def make_plan(
 
     Raises:
         ConfigurationError: there is nothing to export, an export breaks a rule, or two of them
-            have the same folder; or the journal's run is of another day, and complete.
+            have folders that overlap; or the journal's run is of another day, and complete.
     """
     if not rows:
         raise ConfigurationError(
@@ -121,17 +122,23 @@ def _refuse_complete(date: str | None, complete: bool) -> None:
         )
 
 
+def _shared(path: str, other: str, owner: str) -> Problem:
+    has = "this folder too" if path == other else f"{other!r}, around this folder or in it"
+    rule = f"{owner} has {has}; each export needs its own, as with {{table}}"
+    return Problem("data_path", path, rule)
+
+
 def _specs(rows: Sequence[Row], defaults: Mapping[str, Any], date: str) -> list[TableExport]:
     specs: list[TableExport] = []
     problems: list[str] = []
-    owners: dict[str, str] = {}
+    folders, owners = FolderSet(), dict[str, str]()
     for row in rows:
         try:
             spec = _spec(_merged(row, defaults), date)
-            other = owners.setdefault(spec.data_path, row.where)
-            if other is not row.where:
-                rule = f"{other} has this folder too; each export needs its own, as with {{table}}"
-                raise InvalidExport([Problem("data_path", spec.data_path, rule)])
+            other = folders.add(spec.data_path)
+            if other is not None:
+                raise InvalidExport([_shared(spec.data_path, other, owners[other])])
+            owners[spec.data_path] = row.where
             specs.append(spec)
         except InvalidExport as error:
             problems.append(f"{row.where}: {error}")
