@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -22,6 +22,7 @@ from ._protocol.answers import Refused, dli_error
 from ._protocol.callers import PROJECT_ID, TOKEN, USER, Gate
 from ._protocol.calls import Call, Route
 from ._protocol.specs import Spec, peek_names
+from ._protocol.visitors import ENDPOINT_HOST, Visitors
 from ._routes.admin import AdminRoutes
 from ._routes.iam import IamRoutes, Metadata
 from ._routes.jobs import JobRoutes
@@ -54,7 +55,8 @@ class Emulator:
         run: median of the seconds for which a job is RUNNING; they spread lognormally.
         exists_check: whether ErrorIfExists is checked by the job, which fails (default), or on
             submit, which is refused. The documents leave it open.
-        seed: makes ids, run times and sample tables the same in every run.
+        seed: makes ids, run times and sample tables the same in every run. None (default): the
+            tables are those of seed 0, and no two emulators give the same job id.
         clock: seconds since the epoch; it drives everything, so it may be a virtual one. It is
             only read while a request is served.
         inline: whether exports run inside the request, for virtual time.
@@ -65,9 +67,13 @@ class Emulator:
         region: name of the only project, which is the region's, as IAM knows it.
         metadata: whether the metadata service's own token is `optional` (default), `required`, or
             unknown to it (`tokenless`).
+        allowed_hosts: names that a server, or an ASGI application of which this is a part, is
+            called by (`dli.test`, `*.dli.test`, or `*` for all). Loopback and what
+            `dli_async.emulator.server` binds are allowed without; a call under another name, or
+            from a page of another site, is answered with 403.
     """
 
-    endpoint = "http://emulator.invalid"
+    endpoint = f"http://{ENDPOINT_HOST}"
     """Where the in-process client believes to be; a server has its own URL."""
 
     def __init__(
@@ -80,7 +86,7 @@ class Emulator:
         launch: float = 0.2,
         run: float = 1.0,
         exists_check: Literal["job", "submit"] = "job",
-        seed: int = 0,
+        seed: int | None = None,
         clock: Callable[[], float] = time.time,
         inline: bool = False,
         token_life: float = 86_400.0,
@@ -89,14 +95,14 @@ class Emulator:
         queues: Mapping[str, int] | None = None,
         region: str = "cn-north-4",
         metadata: Metadata = "optional",
+        allowed_hosts: Iterable[str] = (),
     ) -> None:
         if exists_check not in ("job", "submit"):
             raise ValueError(f"exists_check is 'job' or 'submit', not {exists_check!r}")
         self.clock = clock
-        self._seed = seed
         self._inline = inline
         self._exists_check = exists_check
-        self._storage = Storage(engine, obs_dir, database, seed)
+        self._storage = Storage(engine, obs_dir, database, seed or 0)
         slots_of = {name.lower(): n for name, n in (queues or dict.fromkeys(QUEUES, slots)).items()}
         self.jobs = JobTable(
             self._stage,
@@ -107,23 +113,24 @@ class Emulator:
             inline=inline,
             explain=_explain,
         )
-        self.faults = Faults(seed)
+        self.faults = Faults(seed or 0)
         self.ledger = Ledger(self.jobs, self.faults, clock)
         self._gate = Gate(
-            seed=seed, token_life=token_life, key_life=key_life, token_size=token_size
+            seed=seed or 0, token_life=token_life, key_life=key_life, token_size=token_size
         )
         self._catalogue = Catalogue(self._storage.engine)
         self._job_routes = JobRoutes(self.jobs, self._catalogue, self.faults, self._check_folder)
         self._service = Service(
             self._routes(IamRoutes(self._gate, region, metadata), slots_of),
             clock=clock,
+            visitors=Visitors(allowed_hosts),
             gate=self._gate,
             jobs=self.jobs,
             ledger=self.ledger,
             faults=self.faults,
             names_of=self._names_of,
             prepare=self._prepare,
-            seed=seed,
+            seed=seed or 0,
         )
         self.app = App(self._service.serve)
 

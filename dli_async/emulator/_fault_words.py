@@ -56,6 +56,7 @@ STATES: Mapping[str, State] = {
 KINDS = (*ANSWERS, *(state.usage for state in STATES.values()))
 _SECONDS = ("slow-headers", "slow-body", "list-lag", "status-lag", "slow-cancel")
 _COUNTS = ("foreign-jobs", "rate-limit")
+_MOST = {"foreign-jobs": 10_000}  # every look at the list makes all of them
 _BARE = ("reset", "timeout", "truncate", "broken-json", "is-success-false", "refuse", "throttle")
 
 
@@ -105,6 +106,8 @@ def _read_word(text: str) -> Word:
         return Word(kind)
     try:
         return _read_argument(kind, rest)
+    except UnknownFault:
+        raise
     except (ValueError, KeyError):
         raise UnknownFault(f"unknown kind {text!r}") from None
 
@@ -113,7 +116,7 @@ def _read_argument(kind: str, rest: str) -> Word:
     if kind in _SECONDS or (kind == "throttle" and rest != "date"):
         return Word(kind, _positive(float(rest)), "seconds")
     if kind in _COUNTS:
-        return Word(kind, int(_positive(int(rest))))
+        return Word(kind, int(_within(kind, _positive(int(rest)))))
     if kind == "throttle":
         return Word(kind, form="date")
     if kind == "fail" and rest in DLI_CODES:
@@ -123,6 +126,13 @@ def _read_argument(kind: str, rest: str) -> Word:
         if form in ("", "gateway", "html", *DLI_CODES) and 300 <= int(code) <= 599:
             return Word(kind, int(code), form)
     raise KeyError(kind)
+
+
+def _within(kind: str, number: float) -> float:
+    most = _MOST.get(kind, number)
+    if number > most:
+        raise UnknownFault(f"{kind}:<n> takes at most {most:,}")
+    return number
 
 
 def _positive(number: float) -> float:

@@ -37,7 +37,8 @@ States, without `when`, the same in both fronts:
 =====================  ===========================================================================
 list-lag:<s>           the job list tells what was true s seconds ago
 status-lag:<s>         a job younger than s is unknown to `status` (or to the route that is named)
-foreign-jobs:<n>       n jobs of other people stand in the list, spread over the last minute
+foreign-jobs:<n>       n jobs of other people (10,000 at most) stand in the list, spread over the
+                       last minute
 shifting-pages         rows move across the border of two pages, now up, now down
 rate-limit:<n>         more than n requests in a second are answered by 429
 unknown-status         RUNNING is called COMPUTED, which no page explains

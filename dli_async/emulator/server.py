@@ -51,7 +51,7 @@ async def serve(
         on_ready: called with the base URL once connections are accepted.
     """
     with _listener(host, port) as listener:
-        await _Server(emulator, listener, on_ready).run_until_cancelled()
+        await _Server(emulator, listener, host, on_ready).run_until_cancelled()
 
 
 @asynccontextmanager
@@ -59,7 +59,7 @@ async def running(emulator: Emulator, port: int = 0, host: str = "127.0.0.1") ->
     """Serves in a thread while the block runs; yields the base URL. For asyncio and trio."""
     with _listener(host, port) as listener:
         ready = threading.Event()
-        server = _Server(emulator, listener, lambda _: ready.set())
+        server = _Server(emulator, listener, host, lambda _: ready.set())
         thread = threading.Thread(
             target=server.run_in_thread, args=(ready,), name="dli-emulator-server"
         )
@@ -92,7 +92,7 @@ async def _serve_until_signal(
     emulator: Emulator, host: str, port: int, on_ready: OnReady | None
 ) -> None:
     with _listener(host, port) as listener:
-        server = _Server(emulator, listener, on_ready)
+        server = _Server(emulator, listener, host, on_ready)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             # Windows has no such handlers; there KeyboardInterrupt ends the loop.
@@ -108,7 +108,7 @@ def _listener(host: str, port: int) -> socket.socket:
 
 class _Server(uvicorn.Server):
     def __init__(
-        self, emulator: Emulator, listener: socket.socket, on_ready: OnReady | None
+        self, emulator: Emulator, listener: socket.socket, host: str, on_ready: OnReady | None
     ) -> None:
         self._emulator = emulator
         self._listener = listener
@@ -118,7 +118,7 @@ class _Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 emulator.app,
-                http=_protocol(emulator.ledger, self._held),
+                http=_protocol(emulator.ledger, host, self._held),
                 ws="none",
                 lifespan="off",
                 log_config=None,
@@ -187,7 +187,8 @@ class _Server(uvicorn.Server):
 class _Connection:
     """One client's connection, as the app may treat it."""
 
-    def __init__(self, transport: asyncio.Transport, held: set[_Connection]) -> None:
+    def __init__(self, transport: asyncio.Transport, bound: str, held: set[_Connection]) -> None:
+        self.bound = bound
         self._transport = transport
         self._held = held
         self.lost = asyncio.get_running_loop().create_future()
@@ -212,13 +213,13 @@ class _Connection:
         return self._transport.is_closing()
 
 
-def _protocol(ledger: Ledger, held: set[_Connection]) -> type[asyncio.Protocol]:
+def _protocol(ledger: Ledger, bound: str, held: set[_Connection]) -> type[asyncio.Protocol]:
     """Uvicorn's protocol, which also counts connections and hands them to the app."""
 
     class Watched(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
         def connection_made(self, transport: asyncio.BaseTransport) -> None:
             ledger.connected()
-            self._watched = _Connection(cast(asyncio.Transport, transport), held)
+            self._watched = _Connection(cast(asyncio.Transport, transport), bound, held)
             self.app_state: dict[str, object] = {**self.app_state, "connection": self._watched}
             super().connection_made(transport)
 

@@ -41,7 +41,9 @@ class Server:
         httpx.post(url, json=list(faults), trust_env=False).raise_for_status()
 
     def reset(self) -> None:
-        httpx.post(f"{self.url}/_emulator/reset?files=true", trust_env=False).raise_for_status()
+        url = f"{self.url}/_emulator/reset?files=true"
+        headers = {"Content-Type": "application/json"}
+        httpx.post(url, headers=headers, trust_env=False).raise_for_status()
 
 
 @asynccontextmanager

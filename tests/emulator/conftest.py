@@ -15,6 +15,9 @@ from dli_async.emulator import PROJECT_ID, TOKEN, Emulator, NullEngine
 MIDDAY = 1_767_268_800.0
 """2026-01-01, 12:00 UTC."""
 
+JSON = {"Content-Type": "application/json"}
+"""What calls of `/_emulator` that change something need."""
+
 TABLES = {"sales": ["orders", "items"], "crm": ["people"]}
 
 

@@ -487,7 +487,9 @@ async def test_the_asgi_app_works_under_any_server(emulator: Emulator) -> None:
     transport = httpx.ASGITransport(app=emulator.app)
     headers = {"X-Auth-Token": "emulator-token"}
     url = f"/v1.0/{PROJECT_ID}/queues"
-    async with httpx.AsyncClient(transport=transport, base_url="http://x", headers=headers) as c:
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://[::1]", headers=headers
+    ) as c:
         plain = await c.get(url)
         emulator.faults.set([{"kind": "slow-body:0"}])
         slow = await c.get(url)

@@ -14,7 +14,7 @@ import pytest
 
 from dli_async.emulator import Emulator, UnknownFault
 
-from .conftest import MIDDAY, Caller, Clock, connect, export
+from .conftest import JSON, MIDDAY, Caller, Clock, connect, export
 
 pytestmark = pytest.mark.anyio
 
@@ -444,7 +444,7 @@ async def test_faults_are_set_from_outside(emulator: Emulator, caller: Caller) -
     assert (await caller.get("queues")).status_code == 429
 
     assert (await caller.http.post(url, json={})).status_code == 400
-    assert (await caller.http.post(url, content=b"[")).status_code == 400
+    assert (await caller.http.post(url, content=b"[", headers=JSON)).status_code == 400
     await caller.http.post(url, json=[])
     assert (await caller.get("queues")).status_code == 200
     emulator.faults.clear()

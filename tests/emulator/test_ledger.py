@@ -8,7 +8,7 @@ import pytest
 
 from dli_async.emulator import ACCESS_KEY, SECRET_KEY, TOKEN, Emulator
 
-from .conftest import MIDDAY, Caller, Clock, connect
+from .conftest import JSON, MIDDAY, Caller, Clock, connect
 
 pytestmark = pytest.mark.anyio
 
@@ -83,7 +83,8 @@ async def test_reset_clears_everything(emulator: Emulator, caller: Caller) -> No
     emulator.faults.set([{"kind": "throttle"}])
     assert (await caller.get("queues")).status_code == 429
 
-    assert (await caller.http.post("/_emulator/reset?files=true")).json()["files"] is True
+    reset = await caller.http.post("/_emulator/reset?files=true", headers=JSON)
+    assert reset.json()["files"] is True
 
     ledger = (await caller.http.get("/_emulator/ledger")).json()
     assert (ledger["requests"], ledger["jobs"], ledger["faults"]) == ({}, [], {})
@@ -95,7 +96,7 @@ async def test_reset_with_files_forgets_folders(caller: Caller, clock: Clock) ->
     """A folder that was exported to is free again only if files were to go, too."""
     for reset, state in ((None, "FINISHED"), ("false", "FAILED"), ("true", "FINISHED")):
         if reset:
-            await caller.http.post("/_emulator/reset", params={"files": reset})
+            await caller.http.post("/_emulator/reset", params={"files": reset}, headers=JSON)
         job_id = await caller.submit()
         clock.forward(1_000.0)
         assert await caller.state(job_id) == state

@@ -1,5 +1,7 @@
 """Paths stay below the root, and exports appear whole or not at all."""
 
+import json
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -249,19 +251,61 @@ def test_one_of_many_claims_a_new_folder(store: ObsStore) -> None:
     assert sorted(outcomes) == ["exists"] * 7 + ["written"]
 
 
-def test_clear_removes_all_buckets_but_not_what_links_point_to(
-    store: ObsStore, tmp_path: Path
-) -> None:
-    """After it the root is empty, and files elsewhere are untouched."""
+def write(store: ObsStore, data_path: str, name: str = "part") -> Path:
+    """A whole export of one file; where it lies."""
+    with staged(store, data_path, overwrite=True) as staging:
+        (staging / name).write_text("rows")
+    return store.folder(data_path) / name
+
+
+def test_clear_removes_what_exports_wrote_and_nothing_else(store: ObsStore, tmp_path: Path) -> None:
+    """Files and links of others stay, in the same folders too; folders that become empty go."""
     (tmp_path / "kept").mkdir()
     (tmp_path / "kept" / "file").touch()
-    with staged(store, "obs://bucket/a", overwrite=False):
-        pass
+    write(store, "obs://bucket/a/deep")
+    beside = write(store, "obs://bucket/b").with_name("notes.txt")
+    beside.touch()
     (store.root / "link").symlink_to(tmp_path / "kept", target_is_directory=True)
     (store.root / "file").touch()
+    (store.root / "empty").mkdir()
     store.clear()
-    assert names(store.root) == []
+    assert names(store.root) == ["bucket", "empty", "file", "link"]
+    assert names(store.root / "bucket") == ["b"]
+    assert names(beside.parent) == ["notes.txt"]
     assert names(tmp_path / "kept") == ["file"]
+
+
+def test_clear_knows_after_a_restart_what_was_exported(store: ObsStore) -> None:
+    """The record lies in the root; what a killed process left half-done goes as well."""
+    write(store, "obs://bucket/a")
+    store.stage("obs://other/b", overwrite=False).folder.joinpath("half").touch()
+    ObsStore(store.root).clear()
+    assert names(store.root) == []
+
+
+def test_clear_keeps_files_that_were_changed_since(store: ObsStore) -> None:
+    """What somebody has put in the place of an export's file is theirs."""
+    part = write(store, "obs://bucket/a")
+    part.unlink()
+    part.write_text("somebody's own")
+    os.utime(part, ns=(1, 1))
+    store.clear()
+    assert names(part.parent) == ["part"]
+
+
+def test_a_record_that_leads_out_of_the_root_deletes_nothing(
+    store: ObsStore, tmp_path: Path
+) -> None:
+    """Neither `..` nor a link that has taken a bucket's place leads to other people's files."""
+    part = write(store, "obs://bucket/a")
+    (store.root / "bucket").rename(tmp_path / "bucket")
+    (store.root / "bucket").symlink_to(tmp_path / "bucket", target_is_directory=True)
+    moved = tmp_path / "bucket" / "a" / part.name
+    line = json.dumps({"../bucket/a/part": moved.stat().st_mtime_ns})
+    with (store.root / ".dli-emulator.jsonl").open("a") as record:
+        record.write(f"{line}\n{line[:9]}")
+    store.clear()
+    assert moved.is_file()
 
 
 def test_clear_without_a_root_does_nothing(store: ObsStore) -> None:

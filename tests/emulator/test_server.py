@@ -60,7 +60,7 @@ def connected(url: str) -> Iterator[socket.socket]:
 
 
 def ask(sock: socket.socket, method: str, path: str, body: bytes = b"", **headers: str) -> None:
-    lines = [f"{method} {path} HTTP/1.1", "Host: emulator", f"X-Auth-Token: {TOKEN}"]
+    lines = [f"{method} {path} HTTP/1.1", "Host: localhost", f"X-Auth-Token: {TOKEN}"]
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
     if "Content_Length" not in headers:
         lines.append(f"Content-Length: {len(body)}")

@@ -24,7 +24,8 @@ def serve(output: Output, host: str, port: int, options: EmulatorOptions) -> Exi
         from ...emulator import Emulator
         from ...emulator.server import run_server
 
-        emulator = Emulator(**asdict(options))
+        given = {name: value for name, value in asdict(options).items() if value is not None}
+        emulator = Emulator(**given)
         try:
             run_server(
                 emulator, host, port, lambda url: _announce(output, url, host, options.obs_dir)

@@ -75,5 +75,18 @@ class EmulatorOptions(OptionGroup):
         ),
     ] = ExistsCheck.JOB
     seed: Annotated[
-        int, typer.Option(help="Makes ids, times and sample tables the same in every run.")
-    ] = 0
+        int | None,
+        typer.Option(
+            help="Makes ids, times and sample tables the same in every run. Default: job ids that "
+            "no other run has."
+        ),
+    ] = None
+    allowed_hosts: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--allowed-host",
+            metavar="NAME",
+            help="A further name that clients call it by, such as that of a container; may be "
+            "repeated. Calls under other names than loopback and --host are refused.",
+        ),
+    ] = None

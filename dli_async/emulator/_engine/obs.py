@@ -9,14 +9,14 @@ import errno
 import os
 import shutil
 import threading
-import uuid
 from pathlib import Path
 from urllib.parse import unquote
+
+from .record import STAGING, Record, staging_name
 
 __all__ = ["AlreadyExists", "ObsStore", "Staging", "UnsafePath"]
 
 _SCHEMES = ("obs://", "s3a://")
-_STAGING = "_temporary"
 _LONGEST_NAME = 255  # bytes; what common file systems take
 _LONGEST_PATH = 1023  # characters; OBS takes object names of 1,024 bytes
 _MOST_DECODING = 5  # rounds of percent-decoding that are looked through
@@ -43,9 +43,10 @@ class Staging:
     :ivar folder: where to write them.
     """
 
-    def __init__(self, folder: Path, made: set[Path], lock: threading.Lock) -> None:
+    def __init__(self, folder: Path, made: set[Path], record: Record, lock: threading.Lock) -> None:
         self.folder = folder
         self._made = made
+        self._record = record
         self._lock = lock
 
     def publish(self) -> None:
@@ -56,7 +57,7 @@ class Staging:
         try:
             target = self.folder.parent.parent
             with self._lock:
-                _publish(self.folder, target)
+                _publish(self.folder, target, self._record)
                 self._made.difference_update((target, *target.parents))
         except BaseException:
             self.discard()
@@ -82,6 +83,7 @@ class ObsStore:
 
     def __init__(self, root: Path) -> None:
         self.root = Path(root)
+        self._record = Record(self.root)
         self._lock = threading.Lock()
         # Folders in which nothing has appeared yet; the last export that is discarded removes them.
         self._made: set[Path] = set()
@@ -122,16 +124,17 @@ class ObsStore:
         :raises AlreadyExists: the target exists and `overwrite` is false.
         :raises UnsafePath: see :meth:`folder`.
         """
-        folder = self.folder(data_path) / _STAGING / uuid.uuid4().hex
+        folder = self.folder(data_path) / STAGING / staging_name()
         self._claim(folder, data_path, overwrite)
-        return Staging(folder, self._made, self._lock)
+        return Staging(folder, self._made, self._record, self._lock)
 
     def clear(self) -> None:
-        """Remove all buckets; links are removed, never what they point to."""
+        """Remove what exports have written, also before a restart, and nothing else.
+
+        Folders that become empty go too. A file that was changed since is not an export's any more.
+        """
         with self._lock:
-            if self.root.is_dir():
-                for path in self.root.iterdir():
-                    _remove(path)
+            self._record.remove_all()
 
     def _claim(self, staging: Path, data_path: str, overwrite: bool) -> None:
         """Make the folders.
@@ -189,15 +192,19 @@ def _is_unsafe(char: str) -> bool:
     return char in "/\\\x7f" or char < " "
 
 
-def _publish(staging: Path, folder: Path) -> None:
+def _publish(staging: Path, folder: Path, record: Record) -> None:
+    parts = sorted(staging.iterdir())
+    success = staging / "_SUCCESS"
+    success.touch()
+    moves = [(path, folder / path.name) for path in (*parts, success)]
+    record.note(moves)
     for path in folder.iterdir():
         if path != staging.parent:
             _remove(path)
-    for path in sorted(staging.iterdir()):
-        path.rename(folder / path.name)
+    for path, target in moves:
+        path.rename(target)
     staging.rmdir()
     _remove_empty(staging.parent)
-    (folder / "_SUCCESS").touch()
 
 
 def _remove(path: Path) -> None:

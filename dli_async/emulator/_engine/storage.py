@@ -37,7 +37,7 @@ class Storage:
         return Path(folder)
 
     def clear(self) -> None:
-        """Removes what was exported."""
+        """Removes what exports have written, and nothing else."""
         if self.obs is not None:
             self.obs.clear()
         if isinstance(self.engine, NullEngine):

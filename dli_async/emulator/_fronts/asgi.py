@@ -6,8 +6,10 @@ server has put into the scope's state.
 
 from __future__ import annotations
 
+import contextlib
+import ipaddress
 import math
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, MutableMapping
 from typing import Any, Protocol
 from urllib.parse import quote
 
@@ -22,7 +24,13 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
 class Connection(Protocol):
-    """What a front can do to a client's connection beside answering."""
+    """What a front can do to a client's connection beside answering.
+
+    Attributes:
+        bound: the name or address that the server was told to bind.
+    """
+
+    bound: str
 
     def reset(self) -> None:
         """Drops it, so that the client sees an error."""
@@ -51,16 +59,26 @@ class App:
         """Answers one request."""
         if scope["type"] != "http":
             raise RuntimeError(f"the emulator does not speak {scope['type']}")
-        body = b""
-        while (message := await receive())["type"] == "http.request":
-            body += message.get("body", b"")
-            if not message.get("more_body"):
-                delivery = await self._serve(_call_of(scope, body))
-                await _deliver(delivery, scope, receive, send)
-                return
+        try:
+            delivery = await self._serve(_call_of(scope, _pieces(receive)))
+        except _ClientLeft:
+            return
+        await _deliver(delivery, scope, receive, send)
 
 
-def _call_of(scope: Scope, body: bytes) -> Call:
+class _ClientLeft(Exception):
+    """Ends a request whose body will not come any more."""
+
+
+async def _pieces(receive: Receive) -> AsyncIterator[bytes]:
+    while (message := await receive())["type"] == "http.request":
+        yield message.get("body", b"")
+        if not message.get("more_body"):
+            return
+    raise _ClientLeft
+
+
+def _call_of(scope: Scope, pieces: AsyncIterator[bytes]) -> Call:
     raw_path = scope.get("raw_path") or quote(scope["path"]).encode()
     connection: Connection | None = scope.get("state", {}).get("connection")
     call = Call(
@@ -68,11 +86,24 @@ def _call_of(scope: Scope, body: bytes) -> Call:
         path=raw_path.decode("latin-1"),
         query=scope["query_string"].decode("latin-1"),
         headers=read_headers(scope["headers"]),
-        body=body,
+        pieces=pieces,
+        bound=_bound(scope, connection),
     )
     if connection is not None:
         call.is_gone, call.pause = connection.is_gone, connection.pause
     return call
+
+
+def _bound(scope: Scope, connection: Connection | None) -> set[str]:
+    """What the server was told to bind, and the address on which it was reached.
+
+    An address only: clients that call an app without a network put there what they asked for.
+    """
+    names = set() if connection is None else {connection.bound.lower()}
+    server = scope.get("server")
+    with contextlib.suppress(ValueError):
+        names.add(str(ipaddress.ip_address(server[0] if server else "")))
+    return names
 
 
 def read_headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:

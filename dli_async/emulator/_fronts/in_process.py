@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from typing import cast
 
 import anyio
 import httpx
@@ -29,7 +30,7 @@ class InProcess(httpx.AsyncBaseTransport):
             path=path.decode("latin-1"),
             query=query.decode("latin-1"),
             headers=read_headers(request.headers.raw),
-            body=await request.aread(),
+            pieces=cast(AsyncIterable[bytes], request.stream),
         )
         # A network lets others run meanwhile, and so must this.
         await anyio.lowlevel.checkpoint()

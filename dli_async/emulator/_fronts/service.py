@@ -15,8 +15,10 @@ from typing import Any
 from .._jobs.job_table import JobTable
 from .._jobs.ledger import Ledger, Request
 from .._protocol.answers import Answer, Refused, throttled
+from .._protocol.bodies import read_body
 from .._protocol.callers import Gate
 from .._protocol.calls import Call, Guard, Route, Router, not_emulated, read_arguments
+from .._protocol.visitors import Visitors
 from ..faults import Faults
 from .delivery import Delivery, How, stand_in
 
@@ -29,6 +31,7 @@ class Service:
         routes: Iterable[Route],
         *,
         clock: Callable[[], float],
+        visitors: Visitors,
         gate: Gate,
         jobs: JobTable,
         ledger: Ledger,
@@ -39,6 +42,7 @@ class Service:
     ) -> None:
         self._router = Router(routes)
         self._clock = clock
+        self._visitors = visitors
         self._gate = gate
         self._jobs = jobs
         self._ledger = ledger
@@ -49,8 +53,11 @@ class Service:
 
     async def serve(self, call: Call) -> Delivery:
         """Answers a call, or says how it is left without an answer."""
+        refusal = await self._at_the_door(call)
         call.now = self._clock()
         call.request_id = f"{self._random.getrandbits(128):032x}"
+        if refusal is not None:
+            return self._sealed(Delivery(refusal), call)
         found = self._router.find(call.method, call.path)
         if found is not None:
             call.route, call.params = found[0].name, found[1]
@@ -59,6 +66,16 @@ class Service:
         else:
             delivery = await self._serve_counted(found[0] if found else None, call)
         return self._sealed(delivery, call)
+
+    async def _at_the_door(self, call: Call) -> Answer | None:
+        """Looks at who calls, and only then reads what is sent; the answer of a call that ends."""
+        try:
+            self._visitors.admit(call)
+            if call.pieces is not None:
+                call.body = await read_body(call.headers.get("content-length"), call.pieces)
+        except Refused as refused:
+            return refused.answer
+        return None
 
     async def _serve_counted(self, route: Route | None, call: Call) -> Delivery:
         job_id = call.params.get("job")

@@ -53,7 +53,7 @@ class JobTable:
         *,
         launch: float,
         run: float,
-        seed: int,
+        seed: int | None,
         inline: bool = False,
         explain: Callable[[Spec, Exception], str] = lambda _, error: str(error),
     ) -> None:
@@ -69,7 +69,7 @@ class JobTable:
         self._clear()
 
     def _clear(self) -> None:
-        self._random = random.Random(self._seed)
+        self._random = random.Random(self._seed or 0)
         self.jobs: list[Job] = []
         self.started_ms: list[int] = []
         self.by_id: dict[str, Job] = {}
@@ -115,13 +115,18 @@ class JobTable:
     def _make(self, spec: Spec, now: float, owner: str, fate: Fate | None) -> Job:
         return Job(
             number=len(self.jobs),
-            job_id=str(uuid.UUID(int=self._random.getrandbits(128), version=4)),
+            job_id=str(self._new_id()),
             spec=spec,
             owner=owner,
             created_at=now,
             run_time=self._run * math.exp(self._random.gauss(0.0, _SPREAD)),
             fate=fate,
         )
+
+    def _new_id(self) -> uuid.UUID:
+        if self._seed is None:
+            return uuid.uuid4()
+        return uuid.UUID(int=self._random.getrandbits(128), version=4)
 
     def cancel(self, job: Job, now: float, delay: float = 0.0) -> None:
         """Asks for the end of a job; one that ends within the delay has won the race."""

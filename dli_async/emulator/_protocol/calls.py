@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import AsyncIterable, Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
@@ -16,13 +16,21 @@ from .answers import Answer, Refused, dli_error
 
 @dataclass(slots=True)
 class Call:
-    """A request: path and query exactly as received, since a signature covers those bytes."""
+    """A request: path and query exactly as received, since a signature covers those bytes.
+
+    Attributes:
+        body: empty until `pieces`, where they are given, have been read.
+        pieces: the body as it arrives.
+        bound: names and addresses under which a server was reached; None in process.
+    """
 
     method: str
     path: str
     query: str
     headers: dict[str, str]
-    body: bytes
+    body: bytes = b""
+    pieces: AsyncIterable[bytes] | None = None
+    bound: Collection[str] | None = None
     now: float = 0.0
     request_id: str = ""
     route: str = "unknown"
@@ -32,6 +40,12 @@ class Call:
     subject: tuple[str, ...] = ()
     is_gone: Callable[[], bool] = lambda: False
     pause: Callable[[float], Awaitable[None]] = anyio.sleep
+
+    @property
+    def is_json(self) -> bool:
+        """Whether the content type says so."""
+        media = self.headers.get("content-type", "").partition(";")[0]
+        return media.strip() == "application/json"
 
     def number(self, name: str, default: int, low: int, high: int | None = None) -> int:
         """An integer argument within its documented range."""

@@ -6,12 +6,12 @@ client's checks, so that one can find the other's mistakes.
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from .answers import Answer, Refused, dli_error
+from .bodies import parse_json
 from .calls import Call
 
 _REQUIRED = ("data_path", "data_type", "database_name", "table_name", "compress")
@@ -83,7 +83,7 @@ def read_spec(call: Call) -> Spec:
 def peek_names(body: bytes) -> tuple[str, ...]:
     """What a fault's glob may match in a body that nobody has checked yet."""
     try:
-        fields = json.loads(body)
+        fields = parse_json(body)
         table, path = fields["table_name"], fields["data_path"]
         return (f"{fields['database_name']}.{table}", table, path, path.rstrip("/"))
     except (ValueError, TypeError, KeyError, AttributeError):
@@ -91,12 +91,12 @@ def peek_names(body: bytes) -> tuple[str, ...]:
 
 
 def _read_json(call: Call) -> dict[str, Any]:
-    if call.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+    if not call.is_json:
         # dli_03_0060 gives the text; status and code are a guess.
         answer = Answer({"error_code": "DLI.0001", "error_msg": "unsupported media Type"}, 415)
         raise Refused(answer)
     try:
-        body = json.loads(call.body)
+        body = parse_json(call.body)
     except ValueError:
         raise _bad("the body is not JSON") from None
     if not isinstance(body, dict):

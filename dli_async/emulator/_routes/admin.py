@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable
 
 from .._jobs.ledger import Ledger
 from .._protocol.answers import Answer, Refused
+from .._protocol.bodies import parse_json
 from .._protocol.calls import Call, Guard, Route
 from ..faults import Faults, UnknownFault
 
 
 class AdminRoutes:
-    """Answers `/_emulator/...`; nobody has to log in for it."""
+    """Answers `/_emulator/...`; nobody has to log in for it.
+
+    What changes something has to come as `application/json`, a body or not: a page of another site
+    cannot send that without asking first.
+    """
 
     def __init__(
         self, ledger: Ledger, faults: Faults, reset: Callable[[bool], Awaitable[None]]
@@ -37,8 +41,9 @@ class AdminRoutes:
 
     def faults(self, call: Call) -> Answer:
         """POST /_emulator/faults: a list that replaces all faults."""
+        _need_json(call)
         try:
-            faults = json.loads(call.body)
+            faults = parse_json(call.body)
             if not isinstance(faults, list):
                 raise UnknownFault("faults are a JSON list")
             self._faults.set(faults)
@@ -50,6 +55,13 @@ class AdminRoutes:
 
     async def reset(self, call: Call) -> Answer:
         """POST /_emulator/reset: as if it had just been started."""
+        _need_json(call)
         files = call.flag("files")
         await self._reset(files)
         return Answer({"reset": True, "files": files})
+
+
+def _need_json(call: Call) -> None:
+    if not call.is_json:
+        text = "calls of /_emulator need Content-Type: application/json"
+        raise Refused(Answer({"error": text}, 415))

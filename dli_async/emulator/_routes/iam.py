@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, Literal
 
 from .._protocol.answers import Answer, Refused, iam_error
+from .._protocol.bodies import parse_json
 from .._protocol.callers import DOMAIN, PASSWORD, PROJECT_ID, USER, Gate, iso
 from .._protocol.calls import Call, Guard, Route
 
@@ -53,7 +53,7 @@ class IamRoutes:
     def token(self, call: Call) -> Answer:
         """POST /v3/auth/tokens: password login, normally for one project."""
         try:
-            auth = json.loads(call.body)["auth"]
+            auth = parse_json(call.body)["auth"]
             user = auth["identity"]["password"]["user"]
             login = (user["name"], user["password"], user["domain"]["name"])
             project = (auth.get("scope") or {}).get("project")
