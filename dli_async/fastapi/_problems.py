@@ -24,6 +24,8 @@ from .._export.errors import (
     SubmitInDoubt,
 )
 from .._values import errors as errors
+from ._bodies import limited
+from ._words import INTERNAL, words_for
 from .policy import PolicyViolation
 
 _log = logging.getLogger("dli_async.fastapi")
@@ -72,14 +74,6 @@ STATUS_OF: dict[type[errors.DliError], HTTPStatus] = {
     errors.DliError: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
 """The HTTP status of each error; one that is not here has its nearest ancestor's."""
-
-# Their words tell of this server: files, addresses, set-up.
-_INTERNAL = (
-    errors.JournalError,
-    errors.ClientClosed,
-    errors.ConfigurationError,
-    errors.RequestError,
-)
 
 
 class FieldProblem(BaseModel):
@@ -131,10 +125,9 @@ async def dli_error_handler(request: Request, error: Exception) -> Response:
     """
     assert isinstance(error, errors.DliError)
     status = status_of(error)
-    detail = str(error)
-    if isinstance(error, _INTERNAL):
+    detail = words_for(error)
+    if isinstance(error, INTERNAL):
         _log.error("%s %s: %s", request.method, request.url.path, error, exc_info=error)
-        detail = "the service cannot be used right now"
     retry_after = getattr(error, "retry_after", None)
     problems = error.problems if isinstance(error, errors.InvalidExport) else ()
     problem = _problem(
@@ -159,9 +152,13 @@ def _invalid(error: RequestValidationError) -> Response:
     return respond(_problem(status, "InvalidRequest", detail, errors=found))
 
 
+# Python has two names for some, by version.
+_KINDS = {413: "ContentTooLarge"}
+
+
 def _refused(error: HTTPException) -> Response:
     status = HTTPStatus(error.status_code)
-    kind = status.name.title().replace("_", "")
+    kind = _KINDS.get(status) or status.name.title().replace("_", "")
     detail = error.detail if isinstance(error.detail, str) else status.phrase
     headers = dict(error.headers) if error.headers else None
     return respond(_problem(status, kind, detail), headers)
@@ -175,7 +172,7 @@ class ProblemRoute(APIRoute):
 
         async def handle_problems(request: Request) -> Response:
             try:
-                return await handle(request)
+                return await handle(limited(request))
             except errors.DliError as error:
                 return await dli_error_handler(request, error)
             except RequestValidationError as error:
@@ -193,6 +190,7 @@ _EXAMPLES = {
     403: ("PolicyViolation", "The caller may not do this; `rule` names the rule that says so."),
     404: ("UnknownExport", "There is no such export, or it is not the caller's."),
     409: ("FolderInUse", "An export to this folder, around it or in it has not ended."),
+    413: ("ContentTooLarge", "The body is larger than 16 MiB."),
     422: ("InvalidRequest", "The request breaks a rule; `errors` has all of them."),
     502: ("ServerError", "DLI refused, or its answer could not be understood."),
     503: ("JournalError", "DLI or the journal cannot be used right now."),

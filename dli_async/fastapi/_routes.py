@@ -108,7 +108,7 @@ router = APIRouter(route_class=ProblemRoute)
                 }
             },
         },
-        **responses(400, 409),
+        **responses(400, 409, 413),
     },
     summary="Start an export",
 )
@@ -127,7 +127,9 @@ async def start_export(
     return exports.service.view(entry)
 
 
-@router.post("/bulk", status_code=202, responses=responses(400, 409), summary="Start many exports")
+@router.post(
+    "/bulk", status_code=202, responses=responses(400, 409, 413), summary="Start many exports"
+)
 async def start_exports(
     specs: Annotated[
         list[TableExport], Body(min_length=1, max_length=_BULK, examples=[[SPEC_EXAMPLE]])

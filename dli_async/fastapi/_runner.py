@@ -25,6 +25,7 @@ from .._values.errors import ClientClosed, DliError, JournalError, NotFound
 from .._values.policies import is_transient, never_carried_out
 from .._values.reports import StatusReport
 from ._store import UNENDED, WebJournal
+from ._words import words_for
 
 _log = logging.getLogger("dli_async.fastapi")
 
@@ -164,11 +165,13 @@ class _Care:
 
     async def _is_hopeless(self, error: DliError) -> bool:
         hopeless = not _may_pass(self._job, error)
+        # The journal's words are shown to callers, so the whole of them is kept here.
+        _log.warning("export %d: %s: %s", self._id, type(error).__name__, error)
         if hopeless:
-            await self._journal.refused(self._id, str(error))
+            await self._journal.refused(self._id, words_for(error))
         await self._record.left(self._job, None)
         if not hopeless:
-            await self._journal.trouble(self._id, str(error))
+            await self._journal.trouble(self._id, words_for(error))
         return hopeless
 
 

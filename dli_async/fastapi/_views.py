@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from .._journal.entries import ExportState, JournalEntry
 from .._values.results import CancelOutcome
 from .._values.spec import TableExport
+from ._words import without_request
 
 SPEC_EXAMPLE: dict[str, Any] = {
     "database_name": "sales",
@@ -84,6 +85,7 @@ class ExportView(BaseModel):
     def of(cls, entry: JournalEntry, progress: float | None = None) -> ExportView:
         """What a journal's entry says."""
         same = {name: getattr(entry, name) for name in _SAME}
+        same["error"] = entry.error and without_request(entry.error)
         if entry.state is ExportState.FINISHED:
             progress = 1.0
         return cls(export_id=entry.id, progress=progress, spec=entry.spec, **same)

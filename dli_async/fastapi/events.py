@@ -21,6 +21,7 @@ from .._journal.entries import JournalEntry
 from .._values.errors import JournalError
 from ._store import Change, WebJournal
 from ._views import ExportEvent
+from ._words import without_request
 
 _log = logging.getLogger("dli_async.fastapi")
 
@@ -52,7 +53,7 @@ def item_of(change: Change) -> Item:
         job_id=event.job_id,
         state=event.state,
         status=event.status,
-        error=event.error,
+        error=event.error and without_request(event.error),
         progress=1.0 if event.state == "finished" else None,
         at=event.at,
         database_name=entry.database_name,
