@@ -6,6 +6,8 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -335,3 +337,49 @@ async def test_trouble_with_the_lock_file_is_not_taken_for_another_run(path: Pat
     spoil(path.with_name("run.db.lock"))
     with pytest.raises(JournalError, match="not a database"):
         await _open_once(path)
+
+
+def leave_without_tables(path: Path) -> None:
+    """What is left of a journal whose WAL had all of its content."""
+    path.unlink()
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA journal_mode = WAL")
+
+
+@pytest.mark.parametrize(
+    "lose", [lambda path: path.write_bytes(b""), leave_without_tables], ids=["bytes", "wal"]
+)
+async def test_a_journal_that_lost_its_content_is_not_taken_as_new(
+    path: Path, lose: Callable[[Path], object]
+) -> None:
+    """The lock beside it knows that a run has written; the error says what to do."""
+    async with Journal.open(path, owner="me", exclusive=True) as journal:
+        await journal.plan(spec())
+    lose(path)
+    for _ in range(2):
+        with pytest.raises(JournalError, match=r"is empty, but a bulk run has written to it.*-wal"):
+            async with Journal.open(path, owner="me", exclusive=True):
+                pytest.fail("it was taken as new")
+
+
+def remove(path: Path) -> None:
+    """What somebody does who wants to begin anew."""
+    path.unlink()
+
+
+def begin_and_die(path: Path) -> None:
+    """What a run leaves that is killed before it has made its journal."""
+    path.with_name(f"{path.name}.lock").write_bytes(b"")
+    path.touch()
+
+
+async def test_a_journal_that_was_removed_begins_anew(path: Path) -> None:
+    """Nobody need know of the lock; and a run that is killed before it begins is no obstacle."""
+    for _ in range(2):
+        async with Journal.open(path, owner="me", exclusive=True) as journal:
+            assert await journal.entries() == []
+            await journal.plan(spec())
+        remove(path)
+    begin_and_die(path)
+    async with Journal.open(path, owner="me", exclusive=True) as journal:
+        assert await journal.entries() == []

@@ -136,11 +136,15 @@ def writing(path: Path, owner: str, *, exclusive: bool) -> Iterator[sqlite3.Conn
         JournalError: not a journal, of a newer version, or locked by another run.
         sqlite3.Error: it cannot be opened or written.
     """
-    with _run_lock(path) if exclusive else nullcontext(), _connected(path) as db:
-        _check(path, db, new_is_fine=True)
+    with _run_lock(path) if exclusive else nullcontext() as lock, _connected(path) as db:
+        is_new = _check(path, db, new_is_fine=True)
+        if is_new and lock is not None and lock.has_journal:
+            raise JournalError(_lost(path))
         _use_wal(db)
         db.execute("PRAGMA synchronous = FULL")
         _create(db)
+        if lock is not None:
+            lock.note_journal()
         db.execute(
             "INSERT INTO openings (owner, pid, host, exclusive, at) VALUES (?, ?, ?, ?, ?)",
             (owner, os.getpid(), socket.gethostname(), exclusive, time.time()),
@@ -173,7 +177,8 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
         raise explain(path, error) from error
 
 
-def _check(path: Path, db: sqlite3.Connection, *, new_is_fine: bool) -> None:
+def _check(path: Path, db: sqlite3.Connection, *, new_is_fine: bool) -> bool:
+    """Whether there is nothing in the file yet; raises unless it can be used."""
     db.execute("BEGIN")  # so that a file which is just being made is seen as a whole
     application = db.execute("PRAGMA application_id").fetchone()[0]
     version = db.execute("PRAGMA user_version").fetchone()[0]
@@ -187,6 +192,16 @@ def _check(path: Path, db: sqlite3.Connection, *, new_is_fine: bool) -> None:
             f"journal {path}: is of version {version}, and this release reads up to "
             f"{SCHEMA_VERSION}; use a newer dli_async"
         )
+    return is_empty
+
+
+def _lost(path: Path) -> str:
+    return (
+        f"journal {path}: is empty, but a bulk run has written to it: its content, or the file "
+        f"{path.name}-wal that belongs to it, was lost, and with it which exports were started. "
+        f"Put both back; or, if no export of that run may still be started twice, remove {path} "
+        "and begin anew"
+    )
 
 
 def _use_wal(db: sqlite3.Connection) -> None:
@@ -217,27 +232,58 @@ def _create(db: sqlite3.Connection) -> None:
     db.execute("COMMIT")
 
 
+class _RunLock:
+    """The lock of a bulk run, while it is held.
+
+    Attributes:
+        has_journal: whether the journal is there and a run has written to it.
+    """
+
+    def __init__(self, path: Path, db: sqlite3.Connection) -> None:
+        self._path = path
+        self._db = db
+        self._take()
+        if not path.exists():
+            self._mark(0)  # somebody has removed it, to begin anew
+        self.has_journal = self._is_marked()
+
+    def note_journal(self) -> None:
+        """Remembers that the journal has been made, should it be found empty later."""
+        self._mark(1)
+
+    def _is_marked(self) -> bool:
+        return bool(self._db.execute("PRAGMA user_version").fetchone()[0])
+
+    def _mark(self, value: int) -> None:
+        if self._is_marked() != bool(value):
+            self._db.execute(f"PRAGMA user_version = {value}")
+            self._db.execute("COMMIT")
+            self._take()  # whoever was faster has it, and nothing has happened here yet
+
+    def _take(self) -> None:
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if not _is_busy(error):
+                raise
+            raise JournalError(
+                f"journal {self._path}: is in use by another bulk run{_holder(self._path)}"
+            ) from None
+
+
 @contextmanager
-def _run_lock(path: Path) -> Iterator[None]:
+def _run_lock(path: Path) -> Iterator[_RunLock]:
     """The lock of a bulk run: SQLite's own, on a file beside the journal.
 
     It needs no process to tidy up after, since the system lets go of it when its holder dies. The
-    file stays, empty: removing it would let two runs hold locks on two files of one name.
+    file stays: removing it would let two runs hold locks on two files of one name.
 
     Raises:
         JournalError: another run holds it; the message says who.
     """
     with _connected(path.with_name(path.name + ".lock"), timeout=0) as db:
         db.execute("PRAGMA journal_mode = MEMORY")
-        try:
-            db.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError as error:
-            if not _is_busy(error):
-                raise
-            raise JournalError(
-                f"journal {path}: is in use by another bulk run{_holder(path)}"
-            ) from None
-        yield
+        yield _RunLock(path, db)
 
 
 def _holder(path: Path) -> str:
