@@ -33,6 +33,7 @@ _export
 _journal
 bulk
 _client
+_names
 __init__
 emulator fastapi
 cli

@@ -20,10 +20,12 @@ import pytest
 
 from dli_async.cli._offline.emulator import _announce, _is_loopback
 from dli_async.cli._shell.output import Output
+from dli_async.cli._shell.run import _stops
 
 from .conftest import COMMAND, Cli, Server
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
+HANG_UP = signal.SIGHUP
 
 
 @contextmanager
@@ -50,7 +52,7 @@ def _posted(server: Server) -> bool:
     return "export-table" in server.ledger()["requests"]
 
 
-@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize("number", [*SIGNALS, HANG_UP])
 def test_a_signal_detaches_from_the_job(number: signal.Signals, endless: Server) -> None:
     """The wait ends with 130, one line says how to resume, and the job runs on."""
     with _started(Cli(endless), "export", "db1.t1", "obs://bucket/t1") as process:
@@ -143,13 +145,74 @@ main()
 """
 
 
-@pytest.mark.parametrize("moment", ["typer", "dli_async.cli.app"])
+@pytest.mark.parametrize("moment", ["typer", "dli_async.cli.app", "pydantic"])
 def test_ctrl_c_while_the_commands_are_loaded_is_one_line(moment: str) -> None:
     """Not a traceback, and the exit code is 130."""
     process = subprocess.run(
         [sys.executable, "-c", INTERRUPTED_AT, moment], capture_output=True, text=True, check=False
     )
     assert (process.returncode, process.stderr) == (130, "dli-async: error: interrupted\n")
+
+
+def test_nothing_of_weight_is_loaded_before_ctrl_c_is_taken_care_of() -> None:
+    """Up to `main`, Python has loaded no more than itself, so there is hardly a moment to hit."""
+    code = (
+        "import sys; old = set(sys.modules); from dli_async.cli import main; "
+        "print(*set(sys.modules) - old)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert set(run.stdout.split()) == {"dli_async", "dli_async.cli"}
+
+
+LOADED_AT_THE_END = """
+import atexit, signal
+from dli_async.cli import main
+atexit.register(lambda: signal.raise_signal(signal.SIGINT))
+main()
+"""
+
+
+def test_ctrl_c_while_python_ends_is_no_traceback() -> None:
+    """The work is done, and the process ends at once."""
+    command = [sys.executable, "-c", LOADED_AT_THE_END, "--version"]
+    process = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (process.returncode, process.stderr) == (130, "dli-async: error: interrupted\n")
+    assert process.stdout.startswith("dli-async ")
+
+
+def test_nohup_keeps_a_command_from_ending_at_a_hang_up() -> None:
+    """A signal that the process was told to ignore stays ignored."""
+    before = signal.signal(HANG_UP, signal.SIG_IGN)
+    try:
+        assert HANG_UP not in _stops()
+    finally:
+        signal.signal(HANG_UP, before)
+    assert HANG_UP in _stops()
+
+
+def test_an_ignored_ctrl_c_stays_ignored() -> None:
+    """As a shell wants it for what runs in its background."""
+    code = (
+        "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); "
+        "from dli_async.cli import main; import atexit; "
+        "atexit.register(lambda: signal.raise_signal(signal.SIGINT)); main()"
+    )
+    command = [sys.executable, "-c", code, "--version"]
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("stream", [1, 2])
+def test_a_stream_that_is_closed_is_no_error(quick: Server, stream: int) -> None:
+    """`dli-async jobs --json >&-` does its work and tells nobody."""
+    process = subprocess.run(
+        ["sh", "-c", f'"$@" {stream}>&-', "sh", *COMMAND, "jobs", "--json"],
+        env={**os.environ, **quick.environ()},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    said = "" if stream == 1 else "[]\n"
+    assert (process.returncode, process.stdout, process.stderr) == (0, said, "")
 
 
 def test_an_interrupt_that_comes_as_an_exception_is_one_line(

@@ -26,7 +26,7 @@ def run(
 ) -> Exit:
     """Runs `work` on an event loop and returns the exit code; errors become one line.
 
-    The first SIGINT or SIGTERM cancels it and lets it clean up, a second one does not wait.
+    The first SIGINT, SIGTERM or SIGHUP cancels it and lets it clean up, a second one does not wait.
 
     Args:
         interrupted: tells what is left behind when a signal ended the work.
@@ -80,13 +80,21 @@ async def _cancel_on_signal(
         # Only the main thread gets signals; on Windows Ctrl-C is a KeyboardInterrupt.
         task_status.started()
         return
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+    with anyio.open_signal_receiver(*_stops()) as signals:
         task_status.started()
         await anext(signals)
         scope.cancel()
         await anext(signals)
         # Between two steps of the loop; left to Python it would strike in the midst of one.
         asyncio.get_running_loop().call_soon(_interrupt)
+
+
+def _stops() -> list[signal.Signals]:
+    """The signals that mean to stop; a hang-up does not where `nohup` says so."""
+    stops = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        stops.append(signal.SIGHUP)
+    return stops
 
 
 def _interrupt() -> NoReturn:
