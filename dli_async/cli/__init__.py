@@ -29,9 +29,9 @@ def main() -> None:
         _signal.signal(_signal.SIGINT, _leave)
     _prepare_streams()
     run = _load()
-    if takes_ctrl_c:
-        _signal.signal(_signal.SIGINT, _signal.default_int_handler)
     try:
+        if takes_ctrl_c:
+            _signal.signal(_signal.SIGINT, _signal.default_int_handler)
         run()
     except KeyboardInterrupt:
         sys.stderr.write(_INTERRUPTED)
