@@ -22,8 +22,8 @@ from typing import Any, cast
 
 from ._service import Life, Service, accepted, rows_page
 
-Handler = Callable[[bytes, bytes], bytes]
-"""Method and target in, JSON out."""
+Handler = Callable[[bytes, bytes, bytes], bytes]
+"""Method, target and body in, JSON out."""
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
@@ -41,12 +41,13 @@ class _Connection(asyncio.Protocol):
         while (end := self._received.find(b"\r\n\r\n")) >= 0:
             head = self._received[:end]
             length = _LENGTH.search(head) if head.startswith(b"POST") else None
-            end += 4 + (int(length[1]) if length else 0)
+            begin = end + 4
+            end = begin + (int(length[1]) if length else 0)
             if len(self._received) < end:
                 return
-            self._received = self._received[end:]
+            body, self._received = self._received[begin:end], self._received[end:]
             method, target, _ = head.split(b" ", 2)
-            self._transport.write(_response(self._handle(method, target)))
+            self._transport.write(_response(self._handle(method, target, body)))
 
 
 def _response(content: bytes) -> bytes:
@@ -64,7 +65,7 @@ def _canned() -> Handler:
     status = job.row(2.0)
     page = rows_page([Life(number, 0.0, 1.0, 1e9) for number in range(100)], 100, 2.0)
 
-    def handle(method: bytes, target: bytes) -> bytes:
+    def handle(method: bytes, target: bytes, body: bytes) -> bytes:
         if method == b"POST":
             return accepted(next(numbers))
         return status if target.endswith(b"/status") else page

@@ -7,6 +7,7 @@ clock is given, so that the same service plays in virtual time and behind a sock
 from __future__ import annotations
 
 import heapq
+import json
 import math
 import random
 from bisect import bisect_left, bisect_right
@@ -35,6 +36,7 @@ class Life:
     created: float
     started: float
     ended: float
+    table: str = ""
 
     @property
     def job_id(self) -> str:
@@ -54,7 +56,7 @@ class Life:
         ran = max(0, int((min(now, self.ended) - self.created) * 1000))
         return (
             f'{{"job_id":"{self.job_id}","status":"{self.word(now)}","start_time":{self.start_ms},'
-            f'"duration":{ran},"table_name":"orders_{self.number}",{_THE_SAME_IN_ALL}}}'
+            f'"duration":{ran},"table_name":"{self.table}",{_THE_SAME_IN_ALL}}}'
         ).encode()
 
 
@@ -105,10 +107,10 @@ class Service:
         self._running: list[Life] = []
         self._launched = 0
 
-    def handle(self, method: bytes, target: bytes) -> bytes:
+    def handle(self, method: bytes, target: bytes, body: bytes) -> bytes:
         """The JSON that answers a request."""
         if method == b"POST":
-            return self._submit()
+            return self._submit(json.loads(body)["table_name"])
         now = self._clock()
         self.asked_at.append(now)
         path, _, query = target.decode().partition("?")
@@ -116,12 +118,12 @@ class Service:
             return self.jobs[int(path.split("/")[-2][-12:])].row(now)
         return self._list(now, {key: values[0] for key, values in parse_qs(query).items()})
 
-    def _submit(self) -> bytes:
+    def _submit(self, table: str) -> bytes:
         now = self._clock()
         started = max(now + self._launch, heapq.heappop(self._free))
         ended = started + self._median * math.exp(self._dice.gauss(0, 0.5))
         heapq.heappush(self._free, ended)
-        self.jobs.append(Life(len(self.jobs), now, started, ended))
+        self.jobs.append(Life(len(self.jobs), now, started, ended, table))
         return accepted(len(self.jobs) - 1)
 
     def _list(self, now: float, params: dict[str, str]) -> bytes:
@@ -167,4 +169,5 @@ class ServiceTransport(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         await anyio.sleep(self._latency)
         method, target = request.method.encode(), request.url.raw_path
-        return httpx.Response(200, content=self._service.handle(method, target), request=request)
+        content = self._service.handle(method, target, request.content)
+        return httpx.Response(200, content=content, request=request)

@@ -139,12 +139,12 @@ class _Metered(Service):
         self.looked: list[float] = []
         self._began = 0.0
 
-    def handle(self, method: bytes, target: bytes) -> bytes:
+    def handle(self, method: bytes, target: bytes, body: bytes) -> bytes:
         came = time.process_time()
         if b"job-status=RUNNING" in target:
             self.looked.append(came - self._began)
             self._began = came
-        answer = super().handle(method, target)
+        answer = super().handle(method, target, body)
         self._began += time.process_time() - came
         return answer
 

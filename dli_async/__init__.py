@@ -18,6 +18,7 @@ lowest floor that knows what it takes:
     _journal           what is kept, so that another process can go on
     bulk               many exports at once: limits, attempts, outcomes
     _client            `DliClient`, which is all of it in one handle
+    _names             the public names, gathered
     emulator, fastapi  DLI offline, which writes real files; exports in a web backend
     cli                the command line `dli-async`
 

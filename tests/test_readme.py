@@ -51,7 +51,7 @@ def test_the_second_command_is_the_one_that_ci_runs() -> None:
     ci = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     assert f"-e '.[{command[1]}]'" in ci
     assert command[2] == ".venv/bin/python -m pytest -q"
-    assert '"$venv/bin/python" -m pytest -q' in ci
+    assert '"$oldest/bin/python" -m pytest -q --cov' in ci
 
 
 @pytest.mark.parametrize("number", range(len(PYTHON)))

@@ -16,7 +16,8 @@ from .._values.errors import ConfigurationError, DliError, InvalidResponse
 from .._values.reports import ExportAccepted, JobDetail, JobProgress, JobRow, StatusReport
 from .._values.spec import TableExport
 from .answers import Answer
-from .exchange import Call, Http
+from .call import Call
+from .exchange import Http
 from .paging import PAGE_SIZE as PAGE_SIZE
 from .paging import all_pages
 

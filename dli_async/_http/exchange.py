@@ -6,12 +6,10 @@ Trying again stands above authentication, so that every try is signed anew.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
 from functools import lru_cache, partial
 from importlib.metadata import version
-from typing import Any, TypeVar
-from urllib.parse import quote
+from typing import TypeVar
 
 import anyio
 import anyio.to_thread
@@ -32,6 +30,7 @@ from .._values.events import Emitter, RequestEvent, RetryEvent
 from .._values.policies import RetryCallState, RetryPolicy, is_transient
 from .answers import Answer, is_large, read_answer
 from .bodies import MAX_RESPONSE_SIZE as MAX_RESPONSE_SIZE
+from .call import Call
 from .owned_tasks import OwnedTasks
 from .server_clock import ServerClock
 from .throttle import Throttle
@@ -41,7 +40,6 @@ _log = logging.getLogger("dli_async.http")
 
 T = TypeVar("T")
 
-Params = Mapping[str, str | int | bool | None]
 Settle = Callable[[Answer | DliError], None]
 
 _CONNECT_LIMIT = 10.0
@@ -54,31 +52,6 @@ _HEADERS = {
     "User-Agent": f"dli_async/{version('dli-async')}",
     "X-Language": "en-us",
 }
-
-
-@dataclass(frozen=True)
-class Call:
-    """One request as its caller means it; the wire form is made anew for every try."""
-
-    method: str
-    path: str
-    params: Params | None = None
-    body: Mapping[str, Any] | None = None
-
-    def target(self) -> str:
-        """Path and canonical query: sorted and percent-encoded, as they are signed and sent."""
-        if not self.params:
-            return self.path
-        pairs = [
-            f"{quote(name, safe='~')}={quote(_word(value), safe='~')}"
-            for name, value in sorted(self.params.items())
-            if value is not None
-        ]
-        return f"{self.path}?{'&'.join(pairs)}" if pairs else self.path
-
-
-def _word(value: str | int | bool) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def make_client(

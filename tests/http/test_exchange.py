@@ -36,7 +36,8 @@ from dli_async import (
 )
 from dli_async._auth import Scope, bind
 from dli_async._http.answers import Answer
-from dli_async._http.exchange import Call, Http, make_client
+from dli_async._http.call import Call
+from dli_async._http.exchange import Http, make_client
 from dli_async._http.owned_tasks import OwnedTasks
 from dli_async._http.throttle import Throttle
 from dli_async._http.transport import Wire
