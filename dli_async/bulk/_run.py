@@ -11,18 +11,13 @@ import anyio.lowlevel
 from anyio.streams.memory import MemoryObjectSendStream
 
 from .._export.context import HasContext
-from .._export.departure import Departure
-from .._export.errors import JobCancelled, JobFailed, JobLost
-from .._export.job import ExportJob
-from .._export.outcomes import unknown_job
+from .._export.errors import JobFailed, JobLost
+from .._journal.attempt import Attempt
 from .._journal.records import Record, Records
 from .._values.errors import (
     AuthenticationError,
-    ClientClosed,
     ConfigurationError,
     InvalidExport,
-    JournalError,
-    NotFound,
     Problem,
 )
 from .._values.paths import FolderSet
@@ -46,7 +41,7 @@ Specs = Iterable[TableExport] | AsyncIterable[TableExport]
 
 # What is not about one export ends the run: without a record nothing may be submitted, and a
 # login that is refused once is refused for all, and locked when it is tried on and on.
-_FATAL = (JournalError, ClientClosed, AuthenticationError)
+_FATAL = (AuthenticationError,)
 
 
 class Run:
@@ -186,72 +181,31 @@ class Run:
             return None
 
     async def _attempt(self, spec: TableExport, record: Record) -> ExportResult | Exception:
-        turn = _Turn(self, spec, record)
-        job = record.job(self._client, turn)
-        if job.job_id is not None:
-            turn.tell_submitted(job.job_id, resumed=True)
-        try:
-            end = await self._wait(job, turn)
-        except BaseException:
-            with anyio.CancelScope(shield=True):
-                await job.settled()
-                await record.left(job, None)
-            raise
-        record.job_id = job.job_id
-        await _note_end(record, job, end)
+        listener = _Listener(self, spec, record.attempt)
+        attempt = Attempt(self._client, record, listener)
+        if attempt.job.job_id is not None:
+            listener.accepted(attempt.job.job_id, resumed=True)
+        end = await attempt.run(timeout=self._timeout, fatal=_FATAL)
+        if not attempt.is_over and isinstance(end, Exception):
+            await record.left(attempt.job, end)
         return end
 
-    async def _wait(self, job: ExportJob, turn: _Turn) -> ExportResult | Exception:
-        try:
-            return await job.result(timeout=self._timeout, on_report=turn.saw)
-        except _FATAL:
-            raise
-        except NotFound as error:
-            return unknown_job(job.job_id, error)
-        except Exception as error:
-            return error
 
+class _Listener:
+    """Tells the listener of a run what becomes of one attempt."""
 
-async def _note_end(record: Record, job: ExportJob, end: ExportResult | Exception) -> None:
-    if isinstance(end, ExportResult):
-        await record.ended(end.report, None)
-    elif isinstance(end, JobLost):
-        await record.lost(end)
-    elif isinstance(end, (JobFailed, JobCancelled)) and end.report is not None:
-        await record.ended(end.report, str(end))
-    else:
-        await record.left(job, end)
-
-
-class _Turn:
-    """One attempt under way: what its job says goes to the record and to the listener."""
-
-    def __init__(self, run: Run, asked: TableExport, record: Record) -> None:
+    def __init__(self, run: Run, asked: TableExport, attempt: int) -> None:
         self._run = run
         self._asked = asked
-        self._record = record
-        self._last_status: str | None = None
+        self._attempt = attempt
 
-    async def before_post(self, departure: Departure) -> None:
-        await self._record.before_post(departure)
-
-    async def accepted(self, job_id: str) -> None:
-        await self._record.accepted(job_id)
-        self.tell_submitted(job_id, resumed=False)
-
-    def tell_submitted(self, job_id: str, *, resumed: bool) -> None:
-        attempt = self._record.attempt
+    def accepted(self, job_id: str, *, resumed: bool = False) -> None:
         self._run.tell(
-            ExportSubmitted(spec=self._asked, job_id=job_id, attempt=attempt, resumed=resumed)
+            ExportSubmitted(spec=self._asked, job_id=job_id, attempt=self._attempt, resumed=resumed)
         )
 
     def saw(self, report: StatusReport) -> None:
-        if report.raw_status == self._last_status:
-            return
-        self._last_status = report.raw_status
         self._run.tell(ExportStatusChanged(spec=self._asked, status=report.status, report=report))
-        if not report.is_terminal:
-            self._record.saw(report)
 
 
 async def _each(specs: Specs) -> AsyncGenerator[TableExport]:

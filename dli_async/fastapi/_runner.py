@@ -16,14 +16,14 @@ import anyio
 from anyio.abc import TaskGroup
 
 from .._client import DliClient
-from .._export.errors import JobCancelled, JobFailed, JobLost, SubmitInDoubt
+from .._export.errors import SubmitInDoubt
 from .._export.job import ExportJob
-from .._export.outcomes import unknown_job
+from .._journal.attempt import Attempt
 from .._journal.entries import JournalEntry
 from .._journal.records import JournalRecord
-from .._values.errors import ClientClosed, DliError, JournalError, NotFound
+from .._values.errors import ClientClosed, DliError, JournalError
 from .._values.policies import is_transient, never_carried_out
-from .._values.reports import StatusReport
+from .._values.results import ExportResult
 from ._store import UNENDED, WebJournal
 from ._words import words_for
 
@@ -118,58 +118,27 @@ class _Care:
         self._journal = journal
         self._id = entry.id
         self._record = JournalRecord(journal, entry)
-        self._job = self._record.job(client, self._record)
-        self._last_status = entry.status
-
-    def _saw(self, report: StatusReport) -> None:
-        if report.raw_status != self._last_status and not report.is_terminal:
-            self._last_status = report.raw_status
-            self._record.saw(report)
+        self._attempt = Attempt(client, self._record)
 
     async def to_the_end(self) -> None:
         """Submits if need be, waits for the end and records it."""
-        try:
-            for delay in chain(_DELAYS, repeat(_DELAYS[-1])):
-                if await self._is_over():
-                    return
-                await anyio.sleep(delay)
-        except BaseException:
-            with anyio.CancelScope(shield=True):
-                await self._job.settled()
-                await self._record.left(self._job, None)
-            raise
-
-    async def _is_over(self) -> bool:
-        """Waits for the end of an export; False if it must be tried again later."""
-        try:
-            result = await self._job.result(on_report=self._saw)
-        except (ClientClosed, JournalError):
-            raise
-        except (JobFailed, JobCancelled) as error:
-            if error.report is not None:
-                await self._record.ended(error.report, str(error))
-            return True
-        except (NotFound, JobLost) as error:
-            return await self._is_lost(error)
-        except DliError as error:
-            return await self._is_hopeless(error)
-        await self._record.ended(result.report, None)
-        return True
-
-    async def _is_lost(self, error: NotFound | JobLost) -> bool:
-        lost = unknown_job(self._job.job_id, error) if isinstance(error, NotFound) else error
-        if not isinstance(lost, JobLost):
-            return await self._is_hopeless(lost)
-        await self._record.lost(lost)
-        return True
+        for delay in chain(_DELAYS, repeat(_DELAYS[-1])):
+            end = await self._attempt.run()
+            if self._attempt.is_over or isinstance(end, ExportResult):
+                return
+            if not isinstance(end, DliError):
+                raise end
+            if await self._is_hopeless(end):
+                return
+            await anyio.sleep(delay)
 
     async def _is_hopeless(self, error: DliError) -> bool:
-        hopeless = not _may_pass(self._job, error)
+        hopeless = not _may_pass(self._attempt.job, error)
         # The journal's words are shown to callers, so the whole of them is kept here.
         _log.warning("export %d: %s: %s", self._id, type(error).__name__, error)
         if hopeless:
             await self._journal.refused(self._id, words_for(error))
-        await self._record.left(self._job, None)
+        await self._record.left(self._attempt.job, None)
         if not hopeless:
             await self._journal.trouble(self._id, words_for(error))
         return hopeless

@@ -71,18 +71,6 @@ class ExportPolicy:
                 "ExportPolicy needs one of data_paths, tables and queues; "
                 "ExportPolicy.allow_all() allows everything"
             )
-        self._set_up(data_paths, tables, queues, export_modes, max_active, shared, admins)
-
-    def _set_up(
-        self,
-        data_paths: Iterable[str] | None,
-        tables: Iterable[str] | None,
-        queues: Iterable[str] | None,
-        export_modes: Iterable[str] | None,
-        max_active: int | None,
-        shared: bool,
-        admins: Iterable[str],
-    ) -> None:
         if max_active is not None and not (isinstance(max_active, int) and max_active > 0):
             raise ConfigurationError(f"max_active={max_active!r}: must be at least 1")
         self.max_active = max_active
@@ -107,9 +95,13 @@ class ExportPolicy:
         admins: Iterable[str] = (),
     ) -> Self:
         """A policy that lets every caller export every table to every folder by every queue."""
-        policy = cls.__new__(cls)
-        policy._set_up(None, None, None, export_modes, max_active, shared, admins)
-        return policy
+        return cls(
+            queues=[_ANY],
+            export_modes=export_modes,
+            max_active=max_active,
+            shared=shared,
+            admins=admins,
+        )
 
     def check(self, spec: TableExport) -> None:
         """Looks whether an export is allowed.
