@@ -32,7 +32,7 @@ from . import iam
 from .first_use import FirstUse
 from .fresh import Fresh
 from .scope import Scope
-from .steps import Answer, Call, Steps
+from .steps import LoginAnswer, LoginCall, Steps
 
 __all__ = ["Clock", "ForeignAuth", "RenewingAuth", "Request", "ScopedAuth", "Send"]
 
@@ -145,7 +145,7 @@ class ScopedAuth(httpx.Auth):
         if self._send and project and "X-Project-Id" not in request.headers:
             request.headers["X-Project-Id"] = project
 
-    async def _drive(self, calls: AsyncGenerator[Call, Answer]) -> None:
+    async def _drive(self, calls: AsyncGenerator[LoginCall, LoginAnswer]) -> None:
         async with aclosing(calls):
             call = await anext(calls, None)
             while call:
@@ -156,7 +156,7 @@ class ScopedAuth(httpx.Auth):
                 else:
                     call = await _call_or_none(calls.asend(answer))
 
-    async def _exchange(self, call: Call) -> Answer:
+    async def _exchange(self, call: LoginCall) -> LoginAnswer:
         if self._send is None:
             raise ConfigurationError(f"{call.purpose} is known to a client only: bind the login")
         try:
@@ -167,14 +167,14 @@ class ScopedAuth(httpx.Auth):
             # Whatever became of this request, the one that waits for it has not left.
             raise RequestNotSent(f"no answer about {call.purpose}: {error!r}") from error
 
-    async def _read(self, response: httpx.Response) -> Answer:
+    async def _read(self, response: httpx.Response) -> LoginAnswer:
         """What came back; errors may quote it, and it may quote what was sent."""
         answer = await _answer(response)
         if answer.status < 400:
             return answer
         return replace(answer, body=self.redact(answer.text).encode())
 
-    def _build(self, call: Call) -> httpx.Request:
+    def _build(self, call: LoginCall) -> httpx.Request:
         request = httpx.Request(
             call.method,
             call.url,
@@ -254,7 +254,7 @@ class RenewingAuth(ScopedAuth, Generic[T]):
     def _steps(self, scope: Scope) -> Steps[tuple[T, float | None]]:
         raise NotImplementedError
 
-    def _refuses(self, answer: Answer) -> bool:
+    def _refuses(self, answer: LoginAnswer) -> bool:
         return iam.token_refused(answer)
 
     def _unchanged(self, refused: T, held: T | None) -> bool:
@@ -297,12 +297,12 @@ def _scope_of(request: httpx.Request) -> Scope:
     return Scope.of_request(str(request.url), request.url.path, project)
 
 
-async def _answer(response: httpx.Response) -> Answer:
+async def _answer(response: httpx.Response) -> LoginAnswer:
     body = await response.aread()
-    return Answer(response.status_code, response.headers, body[:_LARGEST])
+    return LoginAnswer(response.status_code, response.headers, body[:_LARGEST])
 
 
-async def _call_or_none(step: Awaitable[Call]) -> Call | None:
+async def _call_or_none(step: Awaitable[LoginCall]) -> LoginCall | None:
     try:
         return await step
     except StopAsyncIteration:

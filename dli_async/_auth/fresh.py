@@ -12,7 +12,7 @@ import anyio
 import anyio.to_thread
 
 from .._values.errors import AuthenticationError, ConfigurationError
-from .steps import Answer, Call, Step, Steps
+from .steps import LoginAnswer, LoginCall, Step, Steps
 
 __all__ = ["Fresh"]
 
@@ -68,7 +68,7 @@ class Fresh(Generic[T]):
 
     async def renew(
         self, steps: Callable[[], Steps[tuple[T, float | None]]]
-    ) -> AsyncGenerator[Call, Answer]:
+    ) -> AsyncGenerator[LoginCall, LoginAnswer]:
         """Renew if due: yields the requests to send, and ends when `value` may be used.
 
         While one caller renews, others wait only if the old value has expired. A caller that
@@ -138,13 +138,13 @@ class _Done(Exception):
 
 
 async def _next_call(
-    run: Steps[tuple[T, float | None]], outcome: Answer | Exception | None
-) -> Call:
+    run: Steps[tuple[T, float | None]], outcome: LoginAnswer | Exception | None
+) -> LoginCall:
     """Advance a run to its next request, reading files on the way in a worker thread."""
     result: object = outcome
     while True:
         step = _advance(run, result)
-        if isinstance(step, Call):
+        if isinstance(step, LoginCall):
             return step
         try:
             result = await anyio.to_thread.run_sync(step.run)

@@ -19,7 +19,7 @@ from .._values.errors import (
     ServerError,
 )
 from .signing import percent_encode
-from .steps import Answer, Call, Steps, ask, epoch
+from .steps import LoginAnswer, LoginCall, Steps, ask, epoch
 
 __all__ = ["Login", "Token", "fetch_token", "find_project", "key_refused", "token_refused"]
 
@@ -67,7 +67,7 @@ def fetch_token(endpoint: str, login: Login, now: float) -> Steps[tuple[Token, f
         AuthenticationError: IAM refused the user, the password or the project.
         InvalidResponse: the answer holds no token.
     """
-    call = Call(
+    call = LoginCall(
         purpose="the IAM token",
         method="POST",
         url=f"{endpoint.rstrip('/')}/v3/auth/tokens?nocatalog=true",
@@ -96,7 +96,7 @@ def find_project(endpoint: str, region: str) -> Steps[tuple[str, float | None]]:
         AuthenticationError: IAM refused the credentials.
         ConfigurationError: no project, or more than one, has that name.
     """
-    call = Call(
+    call = LoginCall(
         purpose="the project id",
         method="GET",
         url=f"{endpoint.rstrip('/')}/v3/projects?name={percent_encode(region)}",
@@ -119,7 +119,7 @@ def find_project(endpoint: str, region: str) -> Steps[tuple[str, float | None]]:
     return ids[0], None
 
 
-def refusal(answer: Answer, doing: str) -> ApiError:
+def refusal(answer: LoginAnswer, doing: str) -> ApiError:
     """Return the error for an answer of 400 and above, with IAM's code, title and message."""
     code, said = fault(answer)
     kind: type[ApiError] = AuthenticationError
@@ -137,7 +137,7 @@ def refusal(answer: Answer, doing: str) -> ApiError:
     )
 
 
-def fault(answer: Answer) -> tuple[str, str]:
+def fault(answer: LoginAnswer) -> tuple[str, str]:
     """Return the code and the words of an error body, in any of the formats in use."""
     body = answer.json()
     if not body:
@@ -148,7 +148,7 @@ def fault(answer: Answer) -> tuple[str, str]:
     return str(code), ": ".join(str(word) for word in words if word)
 
 
-def token_refused(answer: Answer) -> bool:
+def token_refused(answer: LoginAnswer) -> bool:
     """Whether an answer says that the token is not, or no longer, good: a new one may help.
 
     A failed signature is none of these; six in a row lock the key for five minutes.
@@ -162,7 +162,7 @@ def token_refused(answer: Answer) -> bool:
     return answer.status != 400 and "token" in text and not _is_signature_failure(text)
 
 
-def key_refused(answer: Answer) -> bool:
+def key_refused(answer: LoginAnswer) -> bool:
     """Whether an answer says that a temporary key is gone: its token refused, or unknown."""
     text = answer.text.lower()
     unknown = "not exist" in text or "get secretkey failed" in text
@@ -174,7 +174,7 @@ def _is_signature_failure(text: str) -> bool:
     return "signature" in text or "ak access failed" in text
 
 
-def _life(token: dict[str, object], answer: Answer, now: float) -> float:
+def _life(token: dict[str, object], answer: LoginAnswer, now: float) -> float:
     expires = epoch(token.get("expires_at"))
     if expires is None:
         return _ASSUMED_LIFE
@@ -191,7 +191,7 @@ def _not_one(region: str, ids: list[str], trace: str | None) -> str:
     )
 
 
-def _request_id(answer: Answer) -> str | None:
+def _request_id(answer: LoginAnswer) -> str | None:
     return answer.headers.get("X-IAM-Trace-Id") or answer.headers.get("X-Request-Id")
 
 

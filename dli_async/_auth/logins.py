@@ -16,7 +16,7 @@ from .iam import Login, Token
 from .regions import region_of
 from .scope import Scope
 from .sign_request import sign_request
-from .steps import Answer, Steps
+from .steps import LoginAnswer, Steps
 from .temporary import EcsMetadata, PodIdentity
 
 __all__ = ["AkSk", "CredentialChain", "IamToken", "StaticToken", "bind"]
@@ -242,7 +242,7 @@ class CredentialChain(RenewingAuth[Keys]):
             raise RequestNotSent(f"{self._source.describe()}: {reason}") from None
         return keys, keys.life
 
-    def _refuses(self, answer: Answer) -> bool:
+    def _refuses(self, answer: LoginAnswer) -> bool:
         keys = self._held.value
         return bool(keys and keys.security_token and iam.key_refused(answer))
 

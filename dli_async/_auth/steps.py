@@ -1,6 +1,6 @@
 """What a login needs from the outside, said as data.
 
-A source of credentials is a generator of steps: it yields a `Call` or a `ReadFile` and is sent
+A source of credentials is a generator of steps: it yields a `LoginCall` or a `ReadFile` and is sent
 what came of it. So it runs over any transport, on asyncio and trio, bound to a client or not,
 and does no I/O of its own.
 """
@@ -15,13 +15,13 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-__all__ = ["Answer", "Call", "ReadFile", "Step", "Steps", "ask", "epoch", "read_file"]
+__all__ = ["LoginAnswer", "LoginCall", "ReadFile", "Step", "Steps", "ask", "epoch", "read_file"]
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class LoginCall:
     """One HTTP request of a login.
 
     Attributes:
@@ -40,8 +40,8 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What came back for a `Call`; the names of `headers` ignore case."""
+class LoginAnswer:
+    """What came back for a `LoginCall`; the names of `headers` ignore case."""
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
@@ -82,13 +82,13 @@ class ReadFile:
         return self.path.read_text(encoding="utf-8-sig")
 
 
-Step = Call | ReadFile
+Step = LoginCall | ReadFile
 Steps = Generator[Step, Any, T]
 
 
-def ask(call: Call) -> Steps[Answer]:
+def ask(call: LoginCall) -> Steps[LoginAnswer]:
     """Take one step over HTTP: `answer = yield from ask(call)`."""
-    answer: Answer = yield call
+    answer: LoginAnswer = yield call
     return answer
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .credentials import Keys, NoKeys, clean
-from .steps import Answer, Call, Step, Steps, ask, epoch, read_file
+from .steps import LoginAnswer, LoginCall, Step, Steps, ask, epoch, read_file
 
 __all__ = ["EcsMetadata", "PodIdentity"]
 
@@ -53,16 +53,18 @@ class EcsMetadata:
             answer = yield from self._ask_keys()
         return parse_keys(answer, now)
 
-    def _ask_keys(self) -> Steps[Answer]:
+    def _ask_keys(self) -> Steps[LoginAnswer]:
         headers = {"X-Metadata-Token": self._token} if self._token else {}
         url = f"{self.base_url}/openstack/latest/securitykey"
-        return ask(Call("the keys of the ECS server", "GET", url, headers, timeout=self.timeout))
+        return ask(
+            LoginCall("the keys of the ECS server", "GET", url, headers, timeout=self.timeout)
+        )
 
     def _new_token(self, *, fallback: bool) -> Generator[Step, Any, None]:
         url = f"{self.base_url}/meta-data/latest/api/token"
         headers = {"X-Metadata-Token-Ttl-Seconds": str(_TOKEN_TTL)}
         answer = yield from ask(
-            Call("the metadata token", "PUT", url, headers, timeout=self.timeout)
+            LoginCall("the metadata token", "PUT", url, headers, timeout=self.timeout)
         )
         if answer.status == 200:
             self._token = clean("the metadata token", answer.text)
@@ -97,12 +99,12 @@ class PodIdentity:
             raise NoKeys(f"{path} cannot be read") from None
         headers = {"Authorization": token, "Content-Type": "application/json"}
         answer = yield from ask(
-            Call("the keys of the pod", "POST", url, headers, b"{}", timeout=self.timeout)
+            LoginCall("the keys of the pod", "POST", url, headers, b"{}", timeout=self.timeout)
         )
         return parse_keys(answer, now)
 
 
-def parse_keys(answer: Answer, now: float) -> Keys:
+def parse_keys(answer: LoginAnswer, now: float) -> Keys:
     """Read keys from an answer, in any of the spellings in use.
 
     Raises:

@@ -21,7 +21,7 @@ from dli_async._auth import (
 )
 from dli_async._auth.credentials import Source, mask
 from dli_async._auth.iam import token_refused
-from dli_async._auth.steps import Answer, ReadFile, Step, epoch
+from dli_async._auth.steps import LoginAnswer, ReadFile, Step, epoch
 from dli_async._auth.temporary import parse_keys
 from dli_async._values.errors import ConfigurationError, RequestNotSent
 
@@ -418,7 +418,7 @@ async def test_project_is_looked_up_with_the_keys_found(cloud: Cloud, machine: M
 def test_spellings_of_keys(body: str) -> None:
     """Every spelling that the vendor's SDK reads is read; the life is counted in server time."""
     headers = httpx.Headers({"Date": "Thu, 01 Jan 2026 00:00:00 GMT"})
-    answer = Answer(200, headers, (body % "2026-01-01T01:00:00.000000Z").encode())
+    answer = LoginAnswer(200, headers, (body % "2026-01-01T01:00:00.000000Z").encode())
     keys = parse_keys(answer, now=0.0)
     assert keys == Keys("A", "S", "T")
     assert keys.life == 3600.0
@@ -484,8 +484,8 @@ def test_values_that_no_header_carries_are_refused(value: str) -> None:
 
 def test_only_refusals_are_about_tokens() -> None:
     """A server in trouble that speaks of tokens does not make them bad."""
-    assert not token_refused(Answer(500, {}, b"no token service"))
-    assert token_refused(Answer(401, {}, b"no such token"))
+    assert not token_refused(LoginAnswer(500, {}, b"no token service"))
+    assert token_refused(LoginAnswer(401, {}, b"no such token"))
 
 
 def test_times() -> None:
@@ -493,6 +493,6 @@ def test_times() -> None:
     assert epoch("1970-01-01T00:00:01.500000Z") == 1.5
     assert epoch("1970-01-01T00:00:01") == 1.0
     assert epoch(None) is None
-    assert Answer(200, {}, b"").sent_at(5.0) == 5.0
-    assert Answer(200, {}, b"[]").json() == {}
+    assert LoginAnswer(200, {}, b"").sent_at(5.0) == 5.0
+    assert LoginAnswer(200, {}, b"[]").json() == {}
     assert isinstance(ReadFile(Path()), Step)

@@ -10,14 +10,14 @@ import anyio.lowlevel
 import pytest
 
 from dli_async._auth.fresh import Fresh
-from dli_async._auth.steps import Answer, Call, Steps, ask
+from dli_async._auth.steps import LoginAnswer, LoginCall, Steps, ask
 from dli_async._values.errors import AuthenticationError, ConfigurationError
 
 from .conftest import Clock
 
 pytestmark = pytest.mark.anyio
 
-CALL = Call("a test", "GET", "https://h/")
+CALL = LoginCall("a test", "GET", "https://h/")
 
 
 class Service:
@@ -36,14 +36,14 @@ class Service:
             raise self.failure
         return self.asked, self.life
 
-    async def drive(self, calls: AsyncGenerator[Call, Answer]) -> None:
+    async def drive(self, calls: AsyncGenerator[LoginCall, LoginAnswer]) -> None:
         async with aclosing(calls):
             async for _ in calls:
                 self.asked += 1
                 await self.gate.wait()
                 await anyio.lowlevel.checkpoint()
                 with pytest.raises(StopAsyncIteration):
-                    await calls.asend(Answer(200, {}, b""))
+                    await calls.asend(LoginAnswer(200, {}, b""))
 
 
 @pytest.fixture
