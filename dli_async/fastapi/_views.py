@@ -47,7 +47,7 @@ State = Annotated[
     ExportState,
     Field(
         description="How far it is: `planned`, `submitting`, `submitted` (a job at DLI), or ended: "
-        "`finished`, `failed`, `cancelled`."
+        "`finished`, `failed`, `cancelled`, `lost` (DLI knows no job of that id, or another one)."
     ),
 ]
 Status = Annotated[str | None, Field(description="DLI's own word for the state of the job.")]

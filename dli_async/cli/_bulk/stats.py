@@ -8,7 +8,7 @@ from enum import StrEnum
 
 import anyio
 
-from ..._export.errors import JobCancelled, JobTimeout, SubmitInDoubt
+from ..._export.errors import JobCancelled, JobLost, JobTimeout, SubmitInDoubt
 from ..._values.enums import JobStatus
 from ..._values.spec import TableExport
 from ...bulk import BulkEvent, ExportEnded, ExportOutcome, ExportStatusChanged, ExportSubmitted
@@ -23,6 +23,7 @@ class End(StrEnum):
     FINISHED = "finished"
     FAILED = "failed"
     CANCELLED = "cancelled"
+    LOST = "lost"
     IN_DOUBT = "in doubt"
     TIMED_OUT = "timed out"
 
@@ -37,6 +38,7 @@ class End(StrEnum):
 
 _ENDS: tuple[tuple[type[Exception], End], ...] = (
     (JobCancelled, End.CANCELLED),
+    (JobLost, End.LOST),
     (SubmitInDoubt, End.IN_DOUBT),
     (JobTimeout, End.TIMED_OUT),
     (Exception, End.FAILED),

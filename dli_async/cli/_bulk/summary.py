@@ -20,6 +20,7 @@ from .stats import End, RunStats, span_text
 _CODES = (
     (End.FAILED, Exit.JOB_FAILED),
     (End.CANCELLED, Exit.JOB_FAILED),
+    (End.LOST, Exit.JOB_FAILED),
     (End.IN_DOUBT, Exit.IN_DOUBT),
     (End.TIMED_OUT, Exit.TIMED_OUT),
 )

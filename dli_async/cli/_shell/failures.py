@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
-from ..._export.errors import JobCancelled, JobFailed, JobHandle, JobTimeout, SubmitInDoubt
+from ..._export.errors import JobCancelled, JobFailed, JobHandle, JobLost, JobTimeout, SubmitInDoubt
 from ..._export.job import ExportJob
 from ..._values.errors import (
     ApiError,
@@ -39,6 +39,7 @@ class Exit(IntEnum):
 _CODES: tuple[tuple[type[DliError], Exit], ...] = (
     (JobFailed, Exit.JOB_FAILED),
     (JobCancelled, Exit.JOB_FAILED),
+    (JobLost, Exit.JOB_FAILED),
     (JobTimeout, Exit.TIMED_OUT),
     (SubmitInDoubt, Exit.IN_DOUBT),
     (InvalidExport, Exit.USAGE),

@@ -39,7 +39,7 @@ function put(view, isNew) {
 function filter() {
   const words = at("search").value.toLowerCase().split(/\s+/).filter(Boolean);
   const wanted = document.querySelector("input[name=state]:checked").value;
-  const counts = { all: 0, active: 0, finished: 0, failed: 0, cancelled: 0 };
+  const counts = { all: 0, active: 0, finished: 0, failed: 0, cancelled: 0, lost: 0 };
   let shown = 0;
   for (const row of rows.values()) {
     const matches = row.matches(words);

@@ -1,9 +1,7 @@
 // The rows of the table, one for each export, the newest first.
 
-import { element, rows, span, time } from "./format.js";
+import { ENDS, element, rows, span, time } from "./format.js";
 import { Timeline } from "./timeline.js";
-
-const ENDS = ["finished", "failed", "cancelled"];
 
 export function isOver(view) {
   return ENDS.includes(view.state);

@@ -1,7 +1,7 @@
 // The timeline of one export: a bar of its phases, and the same as a list.
 
 import { history } from "./api.js";
-import { bytes, element, span, time } from "./format.js";
+import { ENDS, bytes, element, span, time } from "./format.js";
 
 function phase(event) {
   if (event.state === "submitted") return event.status ? event.status.toLowerCase() : "submitted";
@@ -72,7 +72,7 @@ export class Timeline {
   draw() {
     const numbers = [...this.events.keys()].sort((a, b) => a - b);
     const phases = phasesOf(numbers.map((number) => this.events.get(number)));
-    const isOver = ["finished", "failed", "cancelled"].includes(phases.at(-1)?.name);
+    const isOver = ENDS.includes(phases.at(-1)?.name);
     const until = isOver ? phases.at(-1).at : new Date();
     const shown = isOver ? phases.slice(0, -1) : phases;
     const ends = phases.slice(1).map((next) => next.at).concat(until);
