@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import wait
 
 import pytest
 
@@ -368,4 +369,52 @@ def test_a_reset_drops_work_that_has_not_begun(gate: Gate) -> None:
     assert jobs.peak_running == 0
     assert set(gate.said) == {"discarded"}
     jobs.close()
+    jobs.close()
+
+
+@pytest.mark.parametrize("end", ["publish", "cancel"])
+def test_files_nobody_sees_any_more_are_removed_by_another_thread(end: str) -> None:
+    """The job has ended and the loop is free long before they are gone; closing waits for it."""
+    may_clean, said = threading.Event(), []
+
+    def clean() -> None:
+        assert may_clean.wait(30)
+        said.append(threading.current_thread())
+
+    jobs = table(lambda _: Staged(DONE, clean=clean), inline=False)
+    job = jobs.submit(spec(), 0.0, "me")
+    jobs.advance(1.0)
+    wait_for_writers(jobs)
+    if end == "cancel":
+        jobs.cancel(job, 1.0)
+    jobs.advance(1_000.0)
+    assert (job.state, said) == (FINISHED if end == "publish" else CANCELLED, [])
+    may_clean.set()
+    jobs.close()
+    assert len(said) == 1
+    assert said != [threading.current_thread()]
+
+
+def wait_for_writers(jobs: JobTable) -> None:
+    wait([job.work for job in jobs.jobs if job.work is not None])
+
+
+def test_virtual_time_removes_files_on_the_spot() -> None:
+    """No thread is left behind by a test's own clock."""
+    said: list[str] = []
+    jobs = table(lambda _: Staged(DONE, clean=lambda: said.append("cleaned")))
+    jobs.submit(spec(), 0.0, "me")
+    jobs.advance(1_000.0)
+    assert said == ["cleaned"]
+
+
+def test_a_reset_waits_until_the_files_are_removed() -> None:
+    """Whoever clears the folder afterwards is alone there."""
+    said: list[str] = []
+    jobs = table(lambda _: Staged(DONE, clean=lambda: said.append("cleaned")), inline=False)
+    jobs.submit(spec(), 0.0, "me")
+    jobs.advance(1.0)
+    wait_for_writers(jobs)
+    jobs.reset()
+    assert said == ["cleaned"]
     jobs.close()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dli_async.emulator._engine.obs import AlreadyExists, ObsStore, UnsafePath
+from dli_async.emulator._engine.obs import AlreadyExists, ObsStore, Staging, UnsafePath
 
 
 @pytest.fixture
@@ -336,3 +336,115 @@ def test_two_discarded_exports_leave_no_folder(store: ObsStore, first: int) -> N
     store.stage("obs://b/x/y", overwrite=False).publish()
     store.stage("obs://b/x/y", overwrite=True).discard()
     assert names(store.folder("obs://b/x/y")) == ["_SUCCESS"]
+
+
+def shown(store: ObsStore) -> list[str]:
+    """Buckets, and what is under way; not the record of what was exported."""
+    return [name for name in names(store.root) if not name.startswith(".")]
+
+
+def fill(staging: Staging, *files: str) -> None:
+    for file in files:
+        (staging.folder / file).write_text(file)
+
+
+def test_a_plain_file_stays_until_it_is_replaced(store: ObsStore) -> None:
+    """Overwrite takes it away when the new files are complete, and not if they never are."""
+    file = store.folder("obs://bucket/a")
+    file.parent.mkdir(parents=True)
+    file.write_text("old")
+    store.stage("obs://bucket/a", overwrite=True).discard()
+    fail_in(store, "obs://bucket/a")
+    assert file.read_text() == "old"
+    assert shown(store) == ["bucket"]
+    with staged(store, "obs://bucket/a", overwrite=True) as staging:
+        (staging / "part").touch()
+        assert file.read_text() == "old"
+    assert names(file) == ["_SUCCESS", "part"]
+
+
+@pytest.mark.parametrize("outer_overwrites", [True, False])
+def test_a_nested_export_is_not_disturbed_by_the_outer_one(
+    store: ObsStore, outer_overwrites: bool
+) -> None:
+    """Whichever ends first, both are there in the end."""
+    for number, first in enumerate(("outer", "inner")):
+        path = f"obs://bucket/{number}"
+        outer = store.stage(path, overwrite=outer_overwrites)
+        inner = store.stage(f"{path}/in/ner", overwrite=False)
+        fill(outer, "out")
+        fill(inner, "in")
+        for staging in (outer, inner) if first == "outer" else (inner, outer):
+            staging.publish()
+        assert names(store.folder(path)) == ["_SUCCESS", "in", "out"]
+        assert names(store.folder(f"{path}/in/ner")) == ["_SUCCESS", "in"]
+
+
+def test_an_overwrite_keeps_what_a_nested_export_needs_and_nothing_else(store: ObsStore) -> None:
+    """What lay in the nested folder before is the outer's to remove; the inner still exists."""
+    with staged(store, "obs://bucket/a/b", overwrite=False) as staging:
+        (staging / "old").touch()
+    inner = store.stage("obs://bucket/a/b", overwrite=True)
+    with staged(store, "obs://bucket/a", overwrite=True):
+        pass
+    assert names(store.folder("obs://bucket/a/b")) == ["_temporary"]
+    inner.discard()
+    with staged(store, "obs://bucket/a", overwrite=True):
+        pass
+    assert names(store.folder("obs://bucket/a")) == ["_SUCCESS"]
+
+
+def test_what_was_replaced_is_out_of_sight_at_once_and_removed_by_cleaning(store: ObsStore) -> None:
+    """The slow part is left for later."""
+    with staged(store, "obs://bucket/a", overwrite=False) as staging:
+        (staging / "old").touch()
+    replacing = store.stage("obs://bucket/a", overwrite=True)
+    fill(replacing, "new")
+    replacing.publish()
+    assert names(store.folder("obs://bucket/a")) == ["_SUCCESS", "new"]
+    assert shown(store) == ["_temporary", "bucket"]
+    replacing.clean()
+    assert shown(store) == ["bucket"]
+
+
+def test_what_is_withdrawn_is_out_of_sight_at_once_and_removed_by_cleaning(store: ObsStore) -> None:
+    """A new export to the folder need not wait for it."""
+    staging = store.stage("obs://bucket/a", overwrite=False)
+    fill(staging, "part")
+    staging.withdraw()
+    assert not store.exists("obs://bucket/a")
+    store.stage("obs://bucket/a", overwrite=False).discard()
+    staging.clean()
+    assert not store.root.exists()
+
+
+def test_files_that_cannot_be_moved_leave_what_was_there(
+    store: ObsStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If the last step fails the one before it is undone."""
+    with staged(store, "obs://bucket/a", overwrite=False) as staging:
+        (staging / "old").touch()
+    replacing = store.stage("obs://bucket/a", overwrite=True)
+    rename = Path.rename
+
+    def fail(path: Path, target: Path) -> Path:
+        if path == replacing.folder:
+            raise OSError("no space left")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", fail)
+    with pytest.raises(OSError, match="no space left"):
+        replacing.publish()
+    replacing.clean()
+    assert names(store.folder("obs://bucket/a")) == ["_SUCCESS", "old"]
+    assert shown(store) == ["bucket"]
+
+
+def test_overwrite_through_a_link_replaces_what_it_points_to(store: ObsStore) -> None:
+    """The link stays a link."""
+    (store.root / "bucket" / "a").mkdir(parents=True)
+    (store.root / "bucket" / "link").symlink_to("a", target_is_directory=True)
+    with staged(store, "obs://bucket/link", overwrite=True) as staging:
+        (staging / "part").touch()
+    assert (store.root / "bucket" / "link").is_symlink()
+    assert names(store.root / "bucket" / "a") == ["_SUCCESS", "part"]

@@ -126,11 +126,12 @@ class DuckEngine(Engine):
                     compress=compress,
                     rows_per_file=self._rows_per_file,
                 )
+                staging.seal()
             except BaseException:
                 staging.discard()
                 raise
         exported = Exported(written.rows, size, written.files, written.size)
-        return Staged(exported, staging.publish, staging.discard)
+        return Staged(exported, staging.publish, staging.withdraw, staging.clean)
 
     def close(self) -> None:
         """See :class:`Engine`."""

@@ -9,6 +9,7 @@ import errno
 import os
 import shutil
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -40,39 +41,106 @@ class AlreadyExists(FileExistsError):
 class Staging:
     """Files that are on their way to a folder below the root.
 
+    They are written out of sight of all other exports. Like Spark's, the target shows `_temporary`
+    meanwhile, and so exists at once; a plain file in its place stays until it is replaced.
+
     :ivar folder: where to write them.
     """
 
-    def __init__(self, folder: Path, made: set[Path], record: Record, lock: threading.Lock) -> None:
-        self.folder = folder
-        self._made = made
-        self._record = record
-        self._lock = lock
+    def __init__(self, store: ObsStore, target: Path, overwrite: bool) -> None:
+        self.folder = store.staging / staging_name()
+        self.target = target
+        self._overwrite = overwrite
+        self._store = store
+        self._marker = target / STAGING / staging_name()
+        self._replaced = store.staging / staging_name()
+        self._note: str | None = None
+        # Folders in the target that other exports have filled since this one began.
+        self.newer: set[Path] = set()
+
+    def claim(self) -> None:
+        """Make the folders."""
+        self._store.note_made(self.target)
+        self.folder.mkdir(parents=True)
+        if not self.target.is_file():
+            self._marker.mkdir(parents=True)
+
+    def seal(self) -> None:
+        """Say that the files are complete; publishing takes longer for many files without it."""
+        (self.folder / "_SUCCESS").touch()
+        parts = [(path, self.target / path.name) for path in self.folder.iterdir()]
+        self._note = self._store.record.line(parts)
 
     def publish(self) -> None:
-        """Move the files to their target in place of its old content; `_SUCCESS` comes last.
+        """Let the files appear in the target, all at once and `_SUCCESS` with them; quick.
 
-        :raises OSError: they cannot be moved; what is left of them is removed.
+        Overwrite replaces what the target holds, but for what other exports have in nested folders.
+
+        :raises OSError: they cannot be moved; the target stays as it was, and they are withdrawn.
         """
         try:
-            target = self.folder.parent.parent
-            with self._lock:
-                _publish(self.folder, target, self._record)
-                self._made.difference_update((target, *target.parents))
+            if self._note is None:
+                self.seal()
+            with self._store.lock:
+                self._remove_marker()
+                self._swap()
+                self._store.published(self)
+                for path in (self._replaced, self._store.staging):
+                    _remove_empty(path)
         except BaseException:
-            self.discard()
+            self.withdraw()
             raise
 
+    def _swap(self) -> None:
+        self.folder.stat()  # it is gone if somebody has cleared the store
+        self._store.record.append(self._note or "")
+        self.target.parent.mkdir(parents=True, exist_ok=True)
+        there = self.target.exists()
+        if there:
+            self.target.rename(self._replaced)
+        try:
+            self.folder.rename(self.target)
+        except BaseException:
+            if there:
+                self._replaced.rename(self.target)
+            raise
+        if self._replaced.is_dir():
+            self._take_over()
+
+    def _take_over(self) -> None:
+        """Bring back what is not this export's to replace."""
+        if self._overwrite:
+            kept = [path.relative_to(self.target) for path in self._store.nested(self)]
+        else:
+            kept = [path.relative_to(self._replaced) for path in self._replaced.iterdir()]
+        for path in kept:
+            old, new = self._replaced / path, self.target / path
+            if old.exists() and not new.exists():
+                new.parent.mkdir(parents=True, exist_ok=True)
+                old.rename(new)
+
+    def withdraw(self) -> None:
+        """Give up the target, and the folders made for it that none needs now; quick."""
+        with self._store.lock:
+            self._remove_marker()
+            self._store.gave_up(self)
+
     def discard(self) -> None:
-        """Remove the files and all folders that were made for them; old content stays."""
-        target = self.folder.parent.parent
-        with self._lock:
-            shutil.rmtree(self.folder, ignore_errors=True)
-            _remove_empty(self.folder.parent)
-            for path in (target, *target.parents):
-                if path not in self._made or not _remove_empty(path):
-                    break
-                self._made.remove(path)
+        """Give up the target and remove the files; what the target held before stays."""
+        self.withdraw()
+        self.clean()
+
+    def _remove_marker(self) -> None:
+        _remove_empty(self._marker)
+        _remove_empty(self._marker.parent)
+
+    def clean(self) -> None:
+        """Remove the files out of sight: those that were given up, or replaced; slow."""
+        for path in (self.folder, self._replaced):
+            if path.is_file():
+                path.unlink()
+            shutil.rmtree(path, ignore_errors=True)
+        self._store.tidy()
 
 
 class ObsStore:
@@ -83,10 +151,11 @@ class ObsStore:
 
     def __init__(self, root: Path) -> None:
         self.root = Path(root)
-        self._record = Record(self.root)
-        self._lock = threading.Lock()
+        self.record = Record(self.root)
+        self.lock = threading.Lock()
         # Folders in which nothing has appeared yet; the last export that is discarded removes them.
         self._made: set[Path] = set()
+        self._live: set[Staging] = set()
 
     def folder(self, data_path: str) -> Path:
         """Where `data_path` (`obs://bucket/a/b` or `s3a://...`) lies; no I/O but looking at links.
@@ -116,39 +185,72 @@ class ObsStore:
         """
         return self.folder(data_path).exists()
 
+    @property
+    def staging(self) -> Path:
+        """Where files are until they appear; no bucket can be called so."""
+        return self.root.resolve() / STAGING
+
     def stage(self, data_path: str, *, overwrite: bool) -> Staging:
         """A new folder to write into, for files that are to appear at `data_path`.
 
-        Like Spark's, it lies in `_temporary` within the target, so the target exists at once.
+        Of several who want to make the same folder one wins.
 
         :raises AlreadyExists: the target exists and `overwrite` is false.
         :raises UnsafePath: see :meth:`folder`.
         """
-        folder = self.folder(data_path) / STAGING / staging_name()
-        self._claim(folder, data_path, overwrite)
-        return Staging(folder, self._made, self._record, self._lock)
+        # Through a link it is the folder behind it that is replaced.
+        target = self.folder(data_path).resolve()
+        with self.lock:
+            if target.exists() and not overwrite:
+                raise AlreadyExists(data_path)
+            staging = Staging(self, target, overwrite)
+            staging.claim()
+            self._live.add(staging)
+        return staging
 
     def clear(self) -> None:
         """Remove what exports have written, also before a restart, and nothing else.
 
         Folders that become empty go too. A file that was changed since is not an export's any more.
         """
-        with self._lock:
-            self._record.remove_all()
+        with self.lock:
+            self.record.remove_all()
 
-    def _claim(self, staging: Path, data_path: str, overwrite: bool) -> None:
-        """Make the folders.
+    def note_made(self, target: Path) -> None:
+        """Remember which folders are made for a target."""
+        self._made.update(path for path in (target, *target.parents) if not path.exists())
 
-        Of several who want to make the same folder one wins.
-        """
-        folder = staging.parent.parent
-        with self._lock:
-            if folder.exists() and not overwrite:
-                raise AlreadyExists(data_path)
-            if folder.is_file():
-                folder.unlink()
-            self._made.update(path for path in (folder, *folder.parents) if not path.exists())
-            staging.mkdir(parents=True)
+    def published(self, staging: Staging) -> None:
+        """An export has appeared: those that began before it do not take it away."""
+        self._live.discard(staging)
+        self._made.difference_update((staging.target, *staging.target.parents))
+        for other in self._live:
+            if other.target in staging.target.parents:
+                other.newer.add(staging.target)
+
+    def nested(self, staging: Staging) -> Iterator[Path]:
+        """What other exports have at or below the target of one that replaces it."""
+        yield from sorted(staging.newer)
+        for other in self._live - {staging}:
+            if staging.target in (other.target, *other.target.parents):
+                yield other.target / STAGING
+
+    def gave_up(self, staging: Staging) -> None:
+        """Remove the folders that were made for an export and that none needs now."""
+        self._live.discard(staging)
+        self._remove_made(staging.target)
+
+    def tidy(self) -> None:
+        """Remove the staging folder, and the root if it was made for what was discarded."""
+        with self.lock:
+            if _remove_empty(self.staging):
+                self._remove_made(self.root.resolve())
+
+    def _remove_made(self, lowest: Path) -> None:
+        for path in (lowest, *lowest.parents):
+            if path not in self._made or not _remove_empty(path):
+                break
+            self._made.remove(path)
 
 
 def _without_links(folder: Path) -> Path:
@@ -190,28 +292,6 @@ def _check_segment(segment: str, data_path: str) -> None:
 
 def _is_unsafe(char: str) -> bool:
     return char in "/\\\x7f" or char < " "
-
-
-def _publish(staging: Path, folder: Path, record: Record) -> None:
-    parts = sorted(staging.iterdir())
-    success = staging / "_SUCCESS"
-    success.touch()
-    moves = [(path, folder / path.name) for path in (*parts, success)]
-    record.note(moves)
-    for path in folder.iterdir():
-        if path != staging.parent:
-            _remove(path)
-    for path, target in moves:
-        path.rename(target)
-    staging.rmdir()
-    _remove_empty(staging.parent)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink()
 
 
 def _remove_empty(folder: Path) -> bool:

@@ -41,14 +41,18 @@ class Record:
         self._root = root
         self._file = root / _NAME
 
-    def note(self, moves: Iterable[tuple[Path, Path]]) -> None:
-        """Note files that are about to be moved; pairs of where they are and where they go."""
+    def line(self, moves: Iterable[tuple[Path, Path]]) -> str:
+        """What to append for files before they move; pairs of where they are and where they go."""
+        root = self._root.resolve()
         entries = {
-            target.relative_to(self._root).as_posix(): path.stat().st_mtime_ns
-            for path, target in moves
+            target.relative_to(root).as_posix(): path.stat().st_mtime_ns for path, target in moves
         }
+        return json.dumps(entries) + "\n"
+
+    def append(self, line: str) -> None:
+        """Note what is about to be moved."""
         with self._file.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(entries) + "\n")
+            file.write(line)
 
     def remove_all(self) -> None:
         """Remove what was noted and is still the same, what was under way, and the record.

@@ -61,13 +61,18 @@ def _nothing() -> None:
 
 @dataclass(frozen=True)
 class Staged:
-    """An export that is written, but not yet to be seen: one of both calls decides about it."""
+    """An export that is written, but not yet to be seen: one of two quick calls decides about it.
+
+    Neither waits for many files: what they leave behind, `clean` removes.
+    """
 
     exported: Exported
     publish: Callable[[], None] = _nothing
-    """Makes it appear in its folder, `_SUCCESS` last; if that fails nothing of it is left."""
+    """Makes it appear in its folder, whole; if that fails it is discarded."""
     discard: Callable[[], None] = _nothing
-    """Removes it; what was in its folder before stays."""
+    """Forgets it; what was in its folder before stays."""
+    clean: Callable[[], None] | None = None
+    """Removes the files that nobody can see any more; slow. None: there are none."""
 
 
 class Engine(Protocol):

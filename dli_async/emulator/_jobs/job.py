@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 
@@ -61,11 +62,13 @@ class Job:
         """Whether the job was over at that moment."""
         return self.ended_at is not None and moment >= self.ended_at
 
-    def discard(self) -> None:
-        """Removes what was written and has not appeared; called again it does nothing."""
-        if isinstance(self.outcome, Staged):
-            self.outcome.discard()
-            self.outcome = None
+    def discard(self) -> Callable[[], None] | None:
+        """Forgets what was written and has not appeared; gives the call that removes the files."""
+        outcome, self.outcome = self.outcome, None
+        if not isinstance(outcome, Staged):
+            return None
+        outcome.discard()
+        return outcome.clean
 
     @property
     def start_ms(self) -> int:

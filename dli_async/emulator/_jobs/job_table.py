@@ -5,7 +5,8 @@ by the clock, in order of time, so that a slot is freed and taken at exact momen
 anybody asks. A job is LAUNCHING for the launch time and until its queue has a slot, RUNNING for a
 time drawn from a lognormal distribution, and then it has ended. Its files are written meanwhile,
 by a thread or (`inline`) on the spot; it does not end before they are complete, and they appear in
-their folder when it finishes. A job that is cancelled before leaves nothing.
+their folder when it finishes. A job that is cancelled before leaves nothing. Both are quick; the
+files that a job replaces or leaves behind are removed by a thread of their own.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import time
 import uuid
 from bisect import bisect_left, insort
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
@@ -65,6 +66,8 @@ class JobTable:
         self._seed = seed
         self._inline = inline
         self._pool: ThreadPoolExecutor | None = None
+        self._cleaner: ThreadPoolExecutor | None = None
+        self._cleaning: set[Future[None]] = set()
         self._lock = threading.RLock()
         self._clear()
 
@@ -144,12 +147,13 @@ class JobTable:
             jobs, work = self.jobs, self._at_work()
             self._clear()
         wait([future for future in work if not future.cancel()])
-        for job in jobs:
-            job.discard()
+        self._discard_all(jobs)
+        wait(list(self._cleaning))
 
     def settle(self) -> None:
-        """Blocks until no thread writes files any more."""
+        """Blocks until no thread writes or removes files any more."""
         wait(self._at_work())
+        wait(list(self._cleaning))
 
     def _at_work(self) -> list[Future[None]]:
         return [job.work for job in self.jobs if job.work is not None and not job.work.done()]
@@ -161,8 +165,30 @@ class JobTable:
             self._pool = None
         with self._lock:
             self._written.clear()
-            for job in self.jobs:
-                job.discard()
+            self._discard_all(self.jobs)
+        if self._cleaner is not None:
+            self._cleaner.shutdown()
+            self._cleaner = None
+
+    def _discard_all(self, jobs: Sequence[Job]) -> None:
+        for job in jobs:
+            self._clean(job.discard())
+
+    def _clean(self, clean: Callable[[], None] | None) -> None:
+        """Removes files that nobody sees any more; of many that takes longer than a loop may wait.
+
+        Not by the writers: what waits for them is dropped in the end, and this must not be.
+        """
+        if clean is None:
+            return
+        if self._inline:
+            clean()
+            return
+        if self._cleaner is None:
+            self._cleaner = ThreadPoolExecutor(1, "dli-emulator-cleaner")
+        future = self._cleaner.submit(clean)
+        self._cleaning.add(future)
+        future.add_done_callback(self._cleaning.discard)
 
     def _at(self, when: float, event: Callable[[Job, float], None], job: Job) -> None:
         heappush(self._events, (max(when, self._time), next(self._order), event, job))
@@ -219,6 +245,8 @@ class JobTable:
         # Cancelled or forgotten meanwhile.
         if isinstance(outcome, Staged):
             outcome.discard()
+            if outcome.clean is not None:
+                outcome.clean()
 
     def _hand_back(self, job: Job, when: float, outcome: Outcome) -> None:
         job.outcome = outcome
@@ -244,19 +272,22 @@ class JobTable:
             self._settle(job, now)
 
     def _settle(self, job: Job, now: float) -> None:
+        outcome, job.outcome = job.outcome, None
         try:
-            job.exported = _published(job)
+            job.exported = _published(outcome)
         except Exception as error:
             self._end(job, now, FAILED, self._explain(job.spec, error))
-            return
-        self._folders.add(job.spec.folder)
-        self._end(job, now, FINISHED)
+        else:
+            self._folders.add(job.spec.folder)
+            self._end(job, now, FINISHED)
+        if isinstance(outcome, Staged):
+            self._clean(outcome.clean)
 
     def _end(self, job: Job, now: float, state: str, message: str = "") -> None:
         job.ended_at = now
         job.message = message
         self._move(job, state)
-        job.discard()
+        self._clean(job.discard())
         if job.work is not None:
             job.work.cancel()
         if job.started_at is None:
@@ -274,9 +305,8 @@ class JobTable:
         job.state = state
 
 
-def _published(job: Job) -> Exported:
+def _published(outcome: Outcome | None) -> Exported:
     """What the job has written, which from now on is to be seen."""
-    outcome, job.outcome = job.outcome, None
     if not isinstance(outcome, Staged):
         assert outcome is not None
         raise outcome
