@@ -26,6 +26,7 @@ from ._engine.engine import DuckEngine as DuckEngine
 from ._engine.engine import Engine as Engine
 from ._engine.engine import NullEngine as NullEngine
 from ._engine.obs import ObsStore as ObsStore
+from ._engine.session import SparkSession as SparkSession
 from ._protocol.callers import ACCESS_KEY as ACCESS_KEY
 from ._protocol.callers import PROJECT_ID as PROJECT_ID
 from ._protocol.callers import SECRET_KEY as SECRET_KEY
@@ -42,5 +43,6 @@ __all__ = [
     "Engine",
     "NullEngine",
     "ObsStore",
+    "SparkSession",
     "UnknownFault",
 ]

@@ -12,6 +12,7 @@ import anyio.to_thread
 import httpx
 
 from ._engine.engine import Engine, Staged, UnsafePath
+from ._engine.session import SparkSession
 from ._engine.storage import Storage
 from ._fronts.asgi import App
 from ._fronts.in_process import InProcess
@@ -71,6 +72,11 @@ class Emulator:
             called by (`dli.test`, `*.dli.test`, or `*` for all). Loopback and what
             `dli_async.emulator.server` binds are allowed without; a call under another name, or
             from a page of another site, is answered with 403.
+        spark: whose files the exports are: `3.3` (default, as DLI's) or `3.5`.
+        jdk: the major version of Java that Spark runs on. Up to 18 (default: 8, as DLI's) some
+            doubles and floats have a digit too many (`9.999999999999999E22`), since 19 none has.
+        time_zone: of the timestamps in the files: `UTC` (default), a name such as `Asia/Shanghai`,
+            or `+08:00`. These three are of no use beside an `engine`, which has its own `session`.
     """
 
     endpoint = f"http://{ENDPOINT_HOST}"
@@ -96,13 +102,17 @@ class Emulator:
         region: str = "cn-north-4",
         metadata: Metadata = "optional",
         allowed_hosts: Iterable[str] = (),
+        spark: Literal["3.3", "3.5"] = "3.3",
+        jdk: int = 8,
+        time_zone: str = "UTC",
     ) -> None:
         if exists_check not in ("job", "submit"):
             raise ValueError(f"exists_check is 'job' or 'submit', not {exists_check!r}")
         self.clock = clock
         self._inline = inline
         self._exists_check = exists_check
-        self._storage = Storage(engine, obs_dir, database, seed or 0)
+        session = SparkSession(spark, jdk, time_zone)
+        self._storage = Storage(engine, obs_dir, database, seed or 0, session)
         slots_of = {name.lower(): n for name, n in (queues or dict.fromkeys(QUEUES, slots)).items()}
         self.jobs = JobTable(
             self._stage,

@@ -308,6 +308,30 @@ def test_the_emulator_in_json_tells_how_to_log_in(tmp_path: Path) -> None:
         assert _end(process)[0] == 0
 
 
+def test_the_session_of_spark_reaches_the_files(tmp_path: Path) -> None:
+    """Timestamps are written in the time zone that was asked for."""
+    session = ("--spark", "3.5", "--jdk", "21", "--time-zone", "Asia/Shanghai")
+    args = ("emulator", "--port", "0", "--obs-dir", str(tmp_path), "--json", "--run", "0")
+    with _started(Cli(), *args, *session) as process:
+        assert process.stdout
+        cli = Cli(Server(json.loads(process.stdout.readline())["url"]))
+        cli.json("export", "crm.birthdays", "obs://b/t", "--data-type", "json")
+        process.send_signal(signal.SIGTERM)
+        assert _end(process)[0] == 0
+    [part] = (tmp_path / "b/t").glob("part-*")
+    first = json.loads(part.read_text().splitlines()[0])
+    assert first["recorded_at"].endswith(("+08:00", "+08:05", "+09:00"))
+
+
+def test_a_time_zone_that_nobody_knows_exits_with_2(tmp_path: Path) -> None:
+    """It is named in one line, and nothing is served."""
+    args = ("--port", "0", "--obs-dir", str(tmp_path), "--time-zone", "Asia/Nowhere")
+    result = Cli()("emulator", *args)
+    assert result.exit_code == 2
+    assert "time_zone 'Asia/Nowhere' is not known" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
 def test_a_port_that_is_taken_exits_with_4(quick: Server, tmp_path: Path) -> None:
     """The emulator says so in one line."""
     port = str(httpx.URL(quick.url).port)

@@ -3,7 +3,6 @@
 import bz2
 import gzip
 import json
-import struct
 import zlib
 from collections.abc import Callable
 from functools import cache
@@ -16,9 +15,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dli_async.emulator._engine import java_numbers as _numbers
 from dli_async.emulator._engine import parts as _parts
 from dli_async.emulator._engine import spark as _spark
 from dli_async.emulator._engine import spark_text as _text
+from dli_async.emulator._engine.session import SparkSession
 
 VECTORS = Path(__file__).parent.parent / "vectors" / "spark"
 
@@ -26,12 +27,12 @@ VECTORS = Path(__file__).parent.parent / "vectors" / "spark"
 class Written:
     """The columns of a query as DuckDB gives them, to be written as csv or json."""
 
-    def __init__(self, query: str) -> None:
+    def __init__(self, query: str, **session: Any) -> None:
         with duckdb.connect() as connection:
             connection.execute("SET TimeZone = 'UTC'")
             relation = connection.sql(query)
             self.names = relation.columns
-            self.cells = [_spark.cell(duck) for duck in relation.types]
+            self.cells = [_spark.cell(duck, SparkSession(**session)) for duck in relation.types]
             casts = [
                 f"CAST({_spark.identifier(name)} AS {cell.cast})"
                 for name, cell in zip(self.names, self.cells, strict=True)
@@ -47,12 +48,12 @@ class Written:
         return _spark.json_lines(self.names, self.cells)(self.rows)
 
 
-def csv_of(expression: str) -> str:
-    return Written(f"SELECT 0 AS i, {expression} AS x").csv[2:-1]
+def csv_of(expression: str, **session: Any) -> str:
+    return Written(f"SELECT 0 AS i, {expression} AS x", **session).csv[2:-1]
 
 
-def json_of(expression: str) -> str:
-    return Written(f"SELECT {expression} AS x").json.removeprefix('{"x":')[:-2]
+def json_of(expression: str, **session: Any) -> str:
+    return Written(f"SELECT {expression} AS x", **session).json.removeprefix('{"x":')[:-2]
 
 
 def type_of(expression: str) -> str:
@@ -97,43 +98,7 @@ def type_of(expression: str) -> str:
 )
 def test_doubles_are_written_as_java_does(value: float, expected: str) -> None:
     """Shortest digits, at least two, an exponent below 1e-3 and from 1e7."""
-    assert _text.double_text(value) == expected
-
-
-@given(st.floats(allow_nan=False, allow_infinity=False))
-def test_a_double_reads_back_as_itself(value: float) -> None:
-    """No digit is lost."""
-    assert struct.pack("d", float(_text.double_text(value))) == struct.pack("d", value)
-
-
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [
-        ("0.1", "0.1"),
-        ("-0", "-0.0"),
-        ("3.4e38", "3.4E38"),
-        ("3.4028234663852886e38", "3.4028235E38"),
-        ("16777216", "1.6777216E7"),
-        ("0.3333333333", "0.33333334"),
-        ("1e-45", "1.4E-45"),
-        ("-1e-45", "-1.4E-45"),
-        ("1.1754943508222875e-38", "1.1754944E-38"),
-        ("1e10", "1.0E10"),
-        ("nan", "NaN"),
-        ("-inf", "-Infinity"),
-        ("1e-3", "0.001"),
-    ],
-)
-def test_floats_are_written_with_their_own_shortest_digits(value: str, expected: str) -> None:
-    """A float32 is not written with the digits of a double."""
-    assert csv_of(f"'{value}'::float") == expected
-
-
-@given(st.floats(width=32, allow_nan=False, allow_infinity=False))
-def test_a_float_reads_back_as_itself(value: float) -> None:
-    """No digit of a float32 is lost."""
-    text = duckdb.sql("SELECT ?::float::varchar", params=[value]).fetchall()[0][0]
-    assert struct.pack("f", float(_text.float_text(text))) == struct.pack("f", value)
+    assert _numbers.double_text(value) == expected
 
 
 @pytest.mark.parametrize(
@@ -262,7 +227,6 @@ def test_json_text_reads_back_as_itself(text: str) -> None:
         ("map {timestamptz '1969-12-31 23:59:59+00': 1}", "map<timestamp,int>", '{"-1000000":1}'),
         ("map {'infinity'::timestamp: 1}", "map<timestamp,int>", '{"infinity":1}'),
         ("map {'infinity'::date: 1}", "map<date,int>", '{"infinity":1}'),
-        ("map {[1]: 2}", "map<string,int>", '{"[1]":2}'),
         ("map {0.5::double: 2}", "map<double,int>", '{"0.5":2}'),
         (
             "[{'f': 'nan'::float}, {'f': 0.1::float}]",
@@ -390,7 +354,7 @@ def test_csv_fields_read_back_trimmed(texts: list[str]) -> None:
 def test_csv_has_no_form_for_nested_values(expression: str) -> None:
     """As in Spark 3.5 they are refused, not written as something unreadable."""
     with pytest.raises(TypeError):
-        _ = Written(f"SELECT {expression} AS x").csv
+        _ = Written(f"SELECT {expression} AS x", spark="3.5").csv
 
 
 # --- files --------------------------------------------------------------------------------------

@@ -25,12 +25,12 @@ def serve(output: Output, host: str, port: int, options: EmulatorOptions) -> Exi
         from ...emulator.server import run_server
 
         given = {name: value for name, value in asdict(options).items() if value is not None}
-        emulator = Emulator(**given)
         try:
+            emulator = Emulator(**given)
             run_server(
                 emulator, host, port, lambda url: _announce(output, url, host, options.obs_dir)
             )
-        except ValueError as error:  # a file that is no database
+        except ValueError as error:  # a file that is no database, a zone that nobody knows
             raise ConfigurationError(str(error)) from error
         output.note("stopped")
         return Exit.FINISHED

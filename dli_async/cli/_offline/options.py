@@ -48,6 +48,13 @@ class ExistsCheck(StrEnum):
     SUBMIT = "submit"
 
 
+class Spark(StrEnum):
+    """The versions of Spark whose files the emulator writes."""
+
+    V3_3 = "3.3"
+    V3_5 = "3.5"
+
+
 @dataclass(frozen=True, kw_only=True)
 class EmulatorOptions(OptionGroup):
     """Arguments of an `Emulator`, under their names."""
@@ -90,3 +97,22 @@ class EmulatorOptions(OptionGroup):
             "repeated. Calls under other names than loopback and --host are refused.",
         ),
     ] = None
+    spark: Annotated[
+        Spark, typer.Option(help="The Spark whose files the exports are; DLI's is 3.3.")
+    ] = Spark.V3_3
+    jdk: Annotated[
+        int,
+        typer.Option(
+            min=8,
+            metavar="VERSION",
+            help="The Java that Spark runs on. Up to 18 some doubles have a digit too many "
+            "(9.999999999999999E22), since 19 none has (1.0E23). DLI's is 8.",
+        ),
+    ] = 8
+    time_zone: Annotated[
+        str,
+        typer.Option(
+            metavar="ZONE",
+            help="Time zone of the timestamps in the files: UTC, Asia/Shanghai, +08:00, ...",
+        ),
+    ] = "UTC"

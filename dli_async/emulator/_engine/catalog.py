@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import samples as _samples
+from .session import SparkSession
 from .spark import Cell, cell, identifier
 
 if TYPE_CHECKING:
@@ -82,13 +83,13 @@ class Source:
     comment: str
 
 
-def columns(cursor: DuckDBPyConnection, entry: Entry) -> list[Source]:
-    """The columns of a table, in order."""
+def columns(cursor: DuckDBPyConnection, entry: Entry, session: SparkSession) -> list[Source]:
+    """The columns of a table, in order, as the session writes them."""
     relation = cursor.sql(f"SELECT * FROM {entry.source}")
     rows = cursor.execute(_COLUMNS, [entry.schema, entry.name]).fetchall()
     known = {name: (nullable, comment or "") for name, nullable, comment in rows}
     return [
-        Source(name, cell(duck), *known.get(name, (True, "")))
+        Source(name, cell(duck, session), *known.get(name, (True, "")))
         for name, duck in zip(relation.columns, relation.types, strict=True)
     ]
 

@@ -12,13 +12,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 from . import catalog as _catalog
 from . import spark as _spark
 from .obs import AlreadyExists, ObsStore, UnsafePath
 from .parts import SUFFIXES, write_parts
-from .tables import Column, Engine, Exported, Staged, Table, UnsupportedColumn
+from .session import SparkSession
+from .tables import Column, Engine, Exported, Options, Staged, Table, UnsupportedColumn
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -36,6 +37,7 @@ __all__ = [
     "UnsupportedColumn",
 ]
 
+_DLI = SparkSession()
 _FIRST_TIME = 1735689600.0  # 2025-01-01
 _WIDTHS = {"boolean": 1, "tinyint": 1, "smallint": 2, "int": 4, "float": 4, "date": 4, "string": 20}
 
@@ -50,6 +52,7 @@ class DuckEngine(Engine):
         belong to a database called like the folder.
     :param seed: of the sample tables, which are there when neither is given.
     :param rows_per_file: where a new part file begins.
+    :param session: the Spark that writes; its own default is DLI's.
     :raises FileNotFoundError: `database` or `folder` is not there.
     """
 
@@ -61,6 +64,7 @@ class DuckEngine(Engine):
         folder: Path | None = None,
         seed: int = 0,
         rows_per_file: int = 50_000,
+        session: SparkSession = _DLI,
     ) -> None:
         if database is not None and folder is not None:
             raise ValueError("give a database or a folder, not both")
@@ -75,6 +79,7 @@ class DuckEngine(Engine):
         self._folder = folder
         self._seed = seed
         self._rows_per_file = rows_per_file
+        self._session = session
         self._lock = threading.Lock()
         self._catalog: _catalog.Catalog | None = None
         self._tables: dict[_catalog.Entry, Table] = {}
@@ -93,37 +98,27 @@ class DuckEngine(Engine):
         entry = self._opened().entry(database, name)
         return None if entry is None else self._look(entry)
 
-    def stage(
-        self,
-        database: str,
-        name: str,
-        data_path: str,
-        *,
-        data_type: str,
-        compress: str,
-        header: bool,
-        overwrite: bool,
-    ) -> Staged:
+    def stage(self, database: str, name: str, data_path: str, **options: Unpack[Options]) -> Staged:
         """See :class:`Engine`."""
         entry = self._opened().entry(database, name)
         if entry is None:
             raise KeyError(f"{database}.{name}")
-        if compress not in SUFFIXES:
-            raise ValueError(f"compress {compress!r} is none of {', '.join(SUFFIXES)}")
+        if options["compress"] not in SUFFIXES:
+            raise ValueError(f"compress {options['compress']!r} is none of {', '.join(SUFFIXES)}")
         size = self._look(entry).size
         with self._cursor() as cursor:
-            columns = _catalog.columns(cursor, entry)
-            lines, head = _writer(data_type, columns)
-            staging = self.obs.stage(data_path, overwrite=overwrite)
+            columns = _catalog.columns(cursor, entry, self._session)
+            lines, head = self._writer(options["data_type"], columns)
+            staging = self.obs.stage(data_path, overwrite=options["overwrite"])
             try:
                 cursor.execute(_catalog.selection(entry, columns))
                 written = write_parts(
                     staging.folder,
                     cursor.fetchmany,
                     lines,
-                    head=head if header else "",
-                    ending=f".{data_type}",
-                    compress=compress,
+                    head=head if options["header"] else "",
+                    ending=f".{options['data_type']}",
+                    compress=options["compress"],
                     rows_per_file=self._rows_per_file,
                 )
                 staging.seal()
@@ -132,6 +127,21 @@ class DuckEngine(Engine):
                 raise
         exported = Exported(written.rows, size, written.files, written.size)
         return Staged(exported, staging.publish, staging.withdraw, staging.clean)
+
+    def _writer(
+        self, data_type: str, columns: Sequence[_catalog.Source]
+    ) -> tuple[_spark.Lines, str]:
+        """A function from rows to text, and the header."""
+        names = [column.name for column in columns]
+        cells = [column.cell for column in columns]
+        if data_type == "json":
+            return _spark.json_lines(names, cells), ""
+        if data_type != "csv":
+            raise ValueError(f"data_type {data_type!r} is neither csv nor json")
+        for column in columns:
+            if column.cell.csv is None:
+                raise UnsupportedColumn(self._session.refusal(column.name, column.cell.type))
+        return _spark.csv_lines(cells), _spark.csv_header(names)
 
     def close(self) -> None:
         """See :class:`Engine`."""
@@ -165,48 +175,30 @@ class DuckEngine(Engine):
         # Sources do not change while they are open, and counting a view or a csv file takes time.
         if entry not in self._tables:
             with self._cursor() as cursor:
-                self._tables[entry] = _describe(cursor, entry)
+                self._tables[entry] = self._describe(cursor, entry)
         return self._tables[entry]
 
-
-def _describe(cursor: DuckDBPyConnection, entry: _catalog.Entry) -> Table:
-    columns = tuple(
-        Column(column.name, column.cell.type, column.nullable, column.comment)
-        for column in _catalog.columns(cursor, entry)
-    )
-    rows = _catalog.count(cursor, entry)
-    return Table(
-        database=entry.database,
-        name=entry.name,
-        kind=entry.kind,
-        columns=columns,
-        row_count=rows,
-        size=_estimated_size(columns, rows) if entry.size is None else entry.size,
-        comment=entry.comment,
-        created_at=entry.created_at,
-        location=entry.location,
-    )
+    def _describe(self, cursor: DuckDBPyConnection, entry: _catalog.Entry) -> Table:
+        columns = tuple(
+            Column(column.name, column.cell.type, column.nullable, column.comment)
+            for column in _catalog.columns(cursor, entry, self._session)
+        )
+        rows = _catalog.count(cursor, entry)
+        return Table(
+            database=entry.database,
+            name=entry.name,
+            kind=entry.kind,
+            columns=columns,
+            row_count=rows,
+            size=_estimated_size(columns, rows) if entry.size is None else entry.size,
+            comment=entry.comment,
+            created_at=entry.created_at,
+            location=entry.location,
+        )
 
 
 def _estimated_size(columns: Sequence[Column], rows: int) -> int:
     return rows * sum(_WIDTHS.get(column.type, 8) for column in columns)
-
-
-def _writer(data_type: str, columns: Sequence[_catalog.Source]) -> tuple[_spark.Lines, str]:
-    """A function from rows to text, and the header."""
-    names = [column.name for column in columns]
-    cells = [column.cell for column in columns]
-    if data_type == "json":
-        return _spark.json_lines(names, cells), ""
-    if data_type != "csv":
-        raise ValueError(f"data_type {data_type!r} is neither csv nor json")
-    for column in columns:
-        if column.cell.csv is None:
-            raise UnsupportedColumn(
-                f"The CSV datasource doesn't support the column `{column.name}` "
-                f'of the type "{column.cell.type.upper()}".'
-            )
-    return _spark.csv_lines(cells), _spark.csv_header(names)
 
 
 class NullEngine(Engine):
@@ -242,23 +234,15 @@ class NullEngine(Engine):
         """See :class:`Engine`."""
         return self._tables.get(database.lower(), {}).get(name.lower())
 
-    def stage(
-        self,
-        database: str,
-        name: str,
-        data_path: str,
-        *,
-        data_type: str,
-        compress: str,
-        header: bool,
-        overwrite: bool,
-    ) -> Staged:
+    def stage(self, database: str, name: str, data_path: str, **options: Unpack[Options]) -> Staged:
         """See :class:`Engine`; no file is written, and any `data_path` is taken."""
         table = self.table(database, name)
         if table is None:
             raise KeyError(f"{database}.{name}")
         with self._lock:
-            if not overwrite and (data_path in self._published or self._staged[data_path]):
+            if not options["overwrite"] and (
+                data_path in self._published or self._staged[data_path]
+            ):
                 raise AlreadyExists(data_path)
             self._staged[data_path] += 1
         exported = Exported(table.row_count, table.size, (), 0)

@@ -1,4 +1,4 @@
-"""How Spark 3.5 writes tables as text: lines of csv or json.
+"""How Spark writes tables as text: lines of csv or json.
 
 A DuckDB type becomes a :class:`Cell`: the Spark type it stands for, the DuckDB type to cast it to
 before fetching (text for almost everything: DuckDB makes it faster than Python), and functions from
@@ -10,9 +10,15 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
+from . import java_numbers as _numbers
 from . import spark_text as _text
+from . import spark_times as _times
+from . import unsafe_rows as _rows
+from .session import SparkSession
+from .tables import UnsupportedColumn
 
 __all__ = [
     "Cell",
@@ -109,19 +115,34 @@ def _written(columns: Sequence[Write], rows: Sequence[Sequence[Any]]) -> Iterabl
 # --- types --------------------------------------------------------------------------------------
 
 
+def cell(duck: Any, session: SparkSession) -> Cell:
+    """The :class:`Cell` of a DuckDB type; what Spark does not know is a string of DuckDB's text."""
+    if duck.id in _NESTED:
+        return _NESTED[duck.id](duck, session)
+    return _cells(session).get(duck.id, _STRING)
+
+
 def _plain(spark: str, text: Text = str) -> Cell:
     return Cell(spark, "VARCHAR", text, text, text)
 
 
-def _number(spark: str, cast: str, text: Text) -> Cell:
+def _number(spark: str, text: Text) -> Cell:
     def write(value: Any) -> str:
         number = text(value)
         return number if number[-1].isdigit() else f'"{number}"'
 
-    return Cell(spark, cast, text, write, text)
+    return Cell(spark, spark.upper(), text, write, text)
 
 
-def _quoted(spark: str, text: Text, key: Text) -> Cell:
+def _quoted(spark: str, text: Text, inner: Callable[[str], int]) -> Cell:
+    """A json map has the number that Spark keeps in place of the key."""
+
+    def key(value: str) -> str:
+        try:
+            return str(inner(value))
+        except ValueError:  # DuckDB's infinity
+            return value
+
     return Cell(spark, "VARCHAR", text, lambda value: f'"{text(value)}"', key)
 
 
@@ -130,56 +151,56 @@ def _base64(value: bytes) -> str:
 
 
 _STRING = Cell("string", "VARCHAR", _text.csv_text, _text.json_text, str)
-_TIMESTAMP = _quoted("timestamp", _text.timestamp_text, _text.micros_text)
-_CELLS = {
-    "boolean": _plain("boolean"),
-    "tinyint": _plain("tinyint"),
-    "smallint": _plain("smallint"),
-    "integer": _plain("int"),
-    "bigint": _plain("bigint"),
-    "utinyint": _plain("smallint"),
-    "usmallint": _plain("int"),
-    "uinteger": _plain("bigint"),
-    "ubigint": _plain("decimal(20,0)"),
-    "hugeint": _plain("decimal(38,0)"),
-    "uhugeint": _plain("decimal(38,0)"),
-    "float": _number("float", "VARCHAR", _text.float_text),
-    "double": _number("double", "DOUBLE", _text.double_text),
-    "date": _quoted("date", _text.date_text, _text.days_text),
-    "timestamp": _TIMESTAMP,
-    "timestamp_s": _TIMESTAMP,
-    "timestamp_ms": _TIMESTAMP,
-    "timestamp_ns": _TIMESTAMP,
-    "timestamp with time zone": _TIMESTAMP,
-    "blob": Cell("binary", "BLOB", None, _base64, _base64),
-}
 
 
-def cell(duck: Any) -> Cell:
-    """The :class:`Cell` of a DuckDB type; what Spark does not know is a string of DuckDB's text."""
-    if duck.id in _NESTED:
-        return _NESTED[duck.id](duck)
-    return _CELLS.get(duck.id, _STRING)
+@lru_cache
+def _cells(session: SparkSession) -> dict[str, Cell]:
+    new = session.shortest_numbers
+    binary = _no_text("Csv has values of the type binary") if session.spark == "3.3" else None
+    timestamp = _quoted("timestamp", _times.timestamp_writer(session.zone), _times.micros)
+    return {
+        "boolean": _plain("boolean"),
+        "tinyint": _plain("tinyint"),
+        "smallint": _plain("smallint"),
+        "integer": _plain("int"),
+        "bigint": _plain("bigint"),
+        "utinyint": _plain("smallint"),
+        "usmallint": _plain("int"),
+        "uinteger": _plain("bigint"),
+        "ubigint": _plain("decimal(20,0)"),
+        "hugeint": _plain("decimal(38,0)"),
+        "uhugeint": _plain("decimal(38,0)"),
+        "float": _number("float", _numbers.float_text if new else _numbers.old_float_text),
+        "double": _number("double", _numbers.double_text if new else _numbers.old_double_text),
+        "date": _quoted("date", _times.date_text, _times.days),
+        "timestamp": timestamp,
+        "timestamp_s": timestamp,
+        "timestamp_ms": timestamp,
+        "timestamp_ns": timestamp,
+        "timestamp with time zone": timestamp,
+        "blob": Cell("binary", "BLOB", binary, _base64, _no_key("binary")),
+    }
 
 
-def _decimal(duck: Any) -> Cell:
+def _decimal(duck: Any, session: SparkSession) -> Cell:
     width, scale = (size for _, size in duck.children)
     # Only then Java's text may differ from DuckDB's, which has no zero before the point either.
     text = _text.decimal_text if scale > 6 or scale == width else str
     return _plain(f"decimal({width},{scale})", text)
 
 
-def _array(duck: Any) -> Cell:
-    item = cell(duck.children[0][1])
+def _array(duck: Any, session: SparkSession) -> Cell:
+    item = cell(duck.children[0][1], session)
 
     def write(values: Iterable[Any]) -> str:
         return f"[{','.join('null' if value is None else item.json(value) for value in values)}]"
 
-    return Cell(f"array<{item.type}>", f"{item.cast}[]", None, write, write)
+    spark = f"array<{item.type}>"
+    return Cell(spark, f"{item.cast}[]", None, write, _no_key(spark))
 
 
-def _struct(duck: Any) -> Cell:
-    cells = [cell(child) for _, child in duck.children]
+def _struct(duck: Any, session: SparkSession) -> Cell:
+    cells = [cell(child, session) for _, child in duck.children]
     names = [name for name, _ in duck.children]
     line = json_lines(names, cells)
 
@@ -188,25 +209,65 @@ def _struct(duck: Any) -> Cell:
 
     types = ",".join(f"{name}:{child.type}" for name, child in zip(names, cells, strict=True))
     casts = [f"{identifier(name)} {child.cast}" for name, child in zip(names, cells, strict=True)]
-    return Cell(f"struct<{types}>", f"STRUCT({', '.join(casts)})", None, write, write)
+    spark, row = f"struct<{types}>", _row(duck, session)
+    key = _no_key(spark) if row is None else lambda value: _rows.row_text(row(value))
+    return Cell(spark, f"STRUCT({', '.join(casts)})", None, write, key)
 
 
-def _map(duck: Any) -> Cell:
-    key, item = (cell(child) for _, child in duck.children)
-    if key.csv is None:
-        key = _STRING
+def _row(duck: Any, session: SparkSession) -> Callable[[Any], _rows.Area] | None:
+    """How Spark keeps a struct in memory; None with an array or a map in it."""
+    packs = [_packing(child, session) for _, child in duck.children]
+    known = [pack for pack in packs if pack is not None]
+    if len(known) < len(packs):
+        return None
+    return lambda value: _rows.row_area(known, tuple(value.values()))
+
+
+def _packing(duck: Any, session: SparkSession) -> _rows.Pack | None:
+    if duck.id != "struct":
+        return _rows.packing(cell(duck, session).type)
+    row = _row(duck, session)
+    return None if row is None else _rows.nullable(row)
+
+
+def _map(duck: Any, session: SparkSession) -> Cell:
+    key, item = (cell(child, session) for _, child in duck.children)
 
     def entry(name: Any, value: Any) -> str:
         text = "null" if value is None else item.json(value)
         return f"{_text.json_text(key.key(name))}:{text}"
 
     def write(value: dict[Any, Any]) -> str:
-        return "{" + ",".join([entry(name, item) for name, item in value.items()]) + "}"
+        return "{" + ",".join([entry(name, item) for name, item in entries(value)]) + "}"
 
-    return Cell(f"map<{key.type},{item.type}>", f"MAP({key.cast}, {item.cast})", None, write, write)
+    spark = f"map<{key.type},{item.type}>"
+    entries = _entries if duck.children[0][1].id in _UNHASHABLE else dict.items
+    return Cell(spark, f"MAP({key.cast}, {item.cast})", None, write, _no_key(spark))
 
 
-_NESTED: dict[str, Callable[[Any], Cell]] = {
+def _entries(value: dict[str, list[Any]]) -> Iterable[tuple[Any, Any]]:
+    """Those of a map whose keys no Python dict takes: DuckDB gives two lists instead."""
+    return zip(value["key"], value["value"], strict=True)
+
+
+def _no_key(spark: str) -> Text:
+    return _no_text(f"A map has keys of the type {spark}")
+
+
+def _no_text(what: str) -> Text:
+    """For what shows in Spark's file as `[B@6d06d69c` or the like."""
+
+    def refuse(_: Any) -> str:
+        raise UnsupportedColumn(
+            f"{what}: Spark writes the name of a Java object in their place, which no two runs "
+            "have alike, and so the emulator writes nothing."
+        )
+
+    return refuse
+
+
+_UNHASHABLE = ("struct", "list", "array", "map")
+_NESTED: dict[str, Callable[[Any, SparkSession], Cell]] = {
     "decimal": _decimal,
     "list": _array,
     "array": _array,

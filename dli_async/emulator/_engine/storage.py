@@ -9,6 +9,7 @@ from pathlib import Path
 
 from .engine import DuckEngine, Engine, NullEngine
 from .obs import ObsStore
+from .session import SparkSession
 
 
 class Storage:
@@ -23,12 +24,13 @@ class Storage:
         obs_dir: Path | str | None,
         database: Path | str | None,
         seed: int,
+        session: SparkSession,
     ) -> None:
         self._temporary: weakref.finalize[..., Storage] | None = None
         self.obs = None if obs_dir is None else ObsStore(Path(obs_dir))
         if engine is None:
             self.obs = self.obs or ObsStore(self._make_temporary())
-            engine = _duck(self.obs, database, seed)
+            engine = _duck(self.obs, database, seed, session)
         self.engine = engine
 
     def _make_temporary(self) -> Path:
@@ -51,8 +53,13 @@ class Storage:
             self._temporary()
 
 
-def _duck(obs: ObsStore, database: Path | str | None, seed: int) -> Engine:
+def _duck(obs: ObsStore, database: Path | str | None, seed: int, session: SparkSession) -> Engine:
     where = None if database is None else Path(database)
-    if where is not None and where.is_dir():
-        return DuckEngine(obs, database=None, folder=where, seed=seed)
-    return DuckEngine(obs, database=where, folder=None, seed=seed)
+    is_folder = where is not None and where.is_dir()
+    return DuckEngine(
+        obs,
+        database=None if is_folder else where,
+        folder=where if is_folder else None,
+        seed=seed,
+        session=session,
+    )

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypedDict, Unpack
 
-__all__ = ["Column", "Engine", "Exported", "Staged", "Table", "UnsupportedColumn"]
+__all__ = ["Column", "Engine", "Exported", "Options", "Staged", "Table", "UnsupportedColumn"]
 
 
 class UnsupportedColumn(ValueError):
-    """Raised when csv cannot hold a column: binary, array, struct or map, as in Spark 3.5."""
+    """Raised when a format cannot hold a column: csv a nested or binary one, as in Spark."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,19 @@ class Exported:
     bytes_written: int
 
 
+class Options(TypedDict):
+    """How an export is written."""
+
+    data_type: str
+    """`csv` or `json`."""
+    compress: str
+    """`none`, `gzip`, `bzip2` or `deflate`."""
+    header: bool
+    """Whether csv begins with the column names; json has none."""
+    overwrite: bool
+    """Whether the folder may be there."""
+
+
 def _nothing() -> None:
     pass
 
@@ -93,26 +106,13 @@ class Engine(Protocol):
         """One table, found in any case, or None."""
         ...
 
-    def stage(
-        self,
-        database: str,
-        name: str,
-        data_path: str,
-        *,
-        data_type: str,
-        compress: str,
-        header: bool,
-        overwrite: bool,
-    ) -> Staged:
+    def stage(self, database: str, name: str, data_path: str, **options: Unpack[Options]) -> Staged:
         """Write a table for the folder `data_path` and wait until it is written.
 
-        :param data_type: `csv` or `json`.
-        :param compress: `none`, `gzip`, `bzip2` or `deflate`.
-        :param header: write the column names; json has none.
         :raises AlreadyExists: the folder exists and `overwrite` is false.
         :raises KeyError: there is no such table.
         :raises UnsafePath: `data_path` is no folder below a bucket.
-        :raises UnsupportedColumn: csv cannot hold one of the columns.
+        :raises UnsupportedColumn: the format cannot hold one of the columns.
         """
         ...
 
