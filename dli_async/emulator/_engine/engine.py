@@ -78,8 +78,8 @@ class DuckEngine(Engine):
         self._database = database
         self._folder = folder
         self._seed = seed
-        self._rows_per_file = rows_per_file
-        self._session = session
+        self.session = session
+        self.rows_per_file = rows_per_file
         self._lock = threading.Lock()
         self._catalog: _catalog.Catalog | None = None
         self._tables: dict[_catalog.Entry, Table] = {}
@@ -87,27 +87,27 @@ class DuckEngine(Engine):
 
     def databases(self) -> list[str]:
         """See :class:`Engine`."""
-        return self._opened().databases()
+        return self.catalog().databases()
 
     def tables(self, database: str) -> list[Table]:
         """See :class:`Engine`."""
-        return [self._look(entry) for entry in self._opened().entries(database)]
+        return [self._look(entry) for entry in self.catalog().entries(database)]
 
     def table(self, database: str, name: str) -> Table | None:
         """See :class:`Engine`."""
-        entry = self._opened().entry(database, name)
+        entry = self.catalog().entry(database, name)
         return None if entry is None else self._look(entry)
 
     def stage(self, database: str, name: str, data_path: str, **options: Unpack[Options]) -> Staged:
         """See :class:`Engine`."""
-        entry = self._opened().entry(database, name)
+        entry = self.catalog().entry(database, name)
         if entry is None:
             raise KeyError(f"{database}.{name}")
         if options["compress"] not in SUFFIXES:
             raise ValueError(f"compress {options['compress']!r} is none of {', '.join(SUFFIXES)}")
         size = self._look(entry).size
-        with self._cursor() as cursor:
-            columns = _catalog.columns(cursor, entry, self._session)
+        with self.cursor() as cursor:
+            columns = _catalog.columns(cursor, entry, self.session)
             lines, head = self._writer(options["data_type"], columns)
             staging = self.obs.stage(data_path, overwrite=options["overwrite"])
             try:
@@ -119,7 +119,7 @@ class DuckEngine(Engine):
                     head=head if options["header"] else "",
                     ending=f".{options['data_type']}",
                     compress=options["compress"],
-                    rows_per_file=self._rows_per_file,
+                    rows_per_file=self.rows_per_file,
                 )
                 staging.seal()
             except BaseException:
@@ -140,7 +140,7 @@ class DuckEngine(Engine):
             raise ValueError(f"data_type {data_type!r} is neither csv nor json")
         for column in columns:
             if column.cell.csv is None:
-                raise UnsupportedColumn(self._session.refusal(column.name, column.cell.type))
+                raise UnsupportedColumn(self.session.refusal(column.name, column.cell.type))
         return _spark.csv_lines(cells), _spark.csv_header(names)
 
     def close(self) -> None:
@@ -151,7 +151,8 @@ class DuckEngine(Engine):
                 self._catalog.connection.close()
                 self._catalog = None
 
-    def _opened(self) -> _catalog.Catalog:
+    def catalog(self) -> _catalog.Catalog:
+        """The connection and what it serves, opened if it is not yet."""
         with self._lock:
             if self._closed:
                 raise RuntimeError("the engine is closed")
@@ -166,22 +167,23 @@ class DuckEngine(Engine):
             return _catalog.open_folder(self._folder)
         return _catalog.open_samples(self._seed)
 
-    def _cursor(self) -> DuckDBPyConnection:
-        catalog = self._opened()
+    def cursor(self) -> DuckDBPyConnection:
+        """A connection of one's own to the same tables."""
+        catalog = self.catalog()
         with self._lock:
             return catalog.connection.cursor()
 
     def _look(self, entry: _catalog.Entry) -> Table:
         # Sources do not change while they are open, and counting a view or a csv file takes time.
         if entry not in self._tables:
-            with self._cursor() as cursor:
+            with self.cursor() as cursor:
                 self._tables[entry] = self._describe(cursor, entry)
         return self._tables[entry]
 
     def _describe(self, cursor: DuckDBPyConnection, entry: _catalog.Entry) -> Table:
         columns = tuple(
             Column(column.name, column.cell.type, column.nullable, column.comment)
-            for column in _catalog.columns(cursor, entry, self._session)
+            for column in _catalog.columns(cursor, entry, self.session)
         )
         rows = _catalog.count(cursor, entry)
         return Table(
@@ -239,13 +241,18 @@ class NullEngine(Engine):
         table = self.table(database, name)
         if table is None:
             raise KeyError(f"{database}.{name}")
+        exported = Exported(table.row_count, table.size, (), 0)
+        return self.staged(data_path, exported, overwrite=options["overwrite"])
+
+    def staged(self, data_path: str, exported: Exported, *, overwrite: bool) -> Staged:
+        """What was exported somehow, on its way to a folder.
+
+        :raises AlreadyExists: the folder counts as there and `overwrite` is false.
+        """
         with self._lock:
-            if not options["overwrite"] and (
-                data_path in self._published or self._staged[data_path]
-            ):
+            if not overwrite and (data_path in self._published or self._staged[data_path]):
                 raise AlreadyExists(data_path)
             self._staged[data_path] += 1
-        exported = Exported(table.row_count, table.size, (), 0)
         return Staged(exported, partial(self._publish, data_path), partial(self._drop, data_path))
 
     def _publish(self, data_path: str) -> None:

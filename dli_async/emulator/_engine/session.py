@@ -28,7 +28,8 @@ class SparkSession:
         jdk: the major version of Java. Up to 18 (default: 8, as DLI's) doubles and floats may have
             a digit too many, such as `9.999999999999999E22`; since 19 they are the shortest.
         time_zone: in which timestamps are written: `UTC` (default), a name such as `Asia/Shanghai`,
-            or `+08:00`. A timestamp without a zone counts as UTC, as one of Parquet does.
+            or `+08:00`. A timestamp without a zone counts as UTC, as one of Parquet does. Functions
+            of SQL statements go by UTC.
 
     Raises:
         ValueError: a version or a time zone that is not known, or a `jdk` below 8.

@@ -10,12 +10,16 @@ from pathlib import Path
 from .engine import DuckEngine, Engine, NullEngine
 from .obs import ObsStore
 from .session import SparkSession
+from .sql.duck import DuckSql
+from .sql.imagined import NullSql
+from .sql.plan import SqlEngine
 
 
 class Storage:
     """Owns the engine and the obs folder; neither is opened before it is used.
 
-    An engine that was passed in without a folder is taken to write no files: `obs` is None.
+    An engine that was passed in without a folder is taken to write no files: `obs` is None. `sql`
+    runs statements; it is None for an engine of somebody's own.
     """
 
     def __init__(
@@ -32,11 +36,17 @@ class Storage:
             self.obs = self.obs or ObsStore(self._make_temporary())
             engine = _duck(self.obs, database, seed, session)
         self.engine = engine
+        self.sql = _sql(engine)
 
     def _make_temporary(self) -> Path:
         folder = tempfile.mkdtemp(prefix="dli-emulator-")
         self._temporary = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         return Path(folder)
+
+    def forget_results(self) -> None:
+        """Drops the results of queries."""
+        if self.sql is not None:
+            self.sql.forget()
 
     def clear(self) -> None:
         """Removes what exports have written, and nothing else."""
@@ -63,3 +73,9 @@ def _duck(obs: ObsStore, database: Path | str | None, seed: int, session: SparkS
         seed=seed,
         session=session,
     )
+
+
+def _sql(engine: Engine) -> SqlEngine | None:
+    if isinstance(engine, DuckEngine):
+        return DuckSql(engine)
+    return NullSql(engine) if isinstance(engine, NullEngine) else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, TypedDict, Unpack
+from typing import Any, Protocol, TypedDict, Unpack
 
 __all__ = ["Column", "Engine", "Exported", "Options", "Staged", "Table", "UnsupportedColumn"]
 
@@ -53,6 +53,8 @@ class Exported:
     files: tuple[str, ...]
     """Names of the part files, in order, without `_SUCCESS`."""
     bytes_written: int
+    result: Any = None
+    """The rows of a query, for who asks for them later; None for all else."""
 
 
 class Options(TypedDict):

@@ -1,0 +1,1 @@
+"""The formats of INSERT OVERWRITE DIRECTORY: their options, and files as Spark writes them."""
