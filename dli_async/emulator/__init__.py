@@ -19,6 +19,20 @@ Where the documents are silent it has to guess, and nobody should build on a gue
 - A job is LAUNCHING while it waits for a slot of its queue.
 - Signatures outside the clock window count towards the lock of a key, as wrong ones do.
 - 429 has no Retry-After unless a fault asks for it.
+
+`submit-job` runs one SELECT, or INSERT OVERWRITE DIRECTORY with one. sqlglot translates it from
+Spark to DuckDB; what neither knows, and any other statement, format, option or setting, is refused
+with DLI.0007. Guesses, again:
+
+- Syntax (DLI.0004), semantics (DLI.0005) and a missing table (DLI.0002) are refused on submit
+  (`sql_check="job"` lets the job fail instead); a codec that Spark has not fails the job.
+- export-result and preview of a job that is no finished QUERY: 400 with DLI.0001. In a preview
+  decimals, dates and timestamps are text. Results last until `reset`, or for `result_life` seconds.
+- The csv of a job bucket is as Spark writes it by default, without a header.
+
+What differs from Spark and is not refused: the last digit of some functions of floats (`exp`, `ln`,
+`variance`), which rows go into which file (DISTRIBUTE BY and hints change nothing here), and
+whole numbers that overflow, which fail the job instead of wrapping around.
 """
 
 from ._emulator import Emulator as Emulator

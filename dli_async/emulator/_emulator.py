@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -11,7 +11,7 @@ import anyio
 import anyio.to_thread
 import httpx
 
-from ._engine.engine import Engine, Staged, UnsafePath
+from ._engine.engine import Engine, UnsafePath
 from ._engine.session import SparkSession
 from ._engine.storage import Storage
 from ._fronts.asgi import App
@@ -19,15 +19,20 @@ from ._fronts.in_process import InProcess
 from ._fronts.service import Service
 from ._jobs.job_table import JobTable
 from ._jobs.ledger import Ledger
+from ._jobs.sql_specs import ResultSpec, names_in
+from ._jobs.work import Work, explain
 from ._protocol.answers import Refused, dli_error
 from ._protocol.callers import PROJECT_ID, TOKEN, USER, Gate
 from ._protocol.calls import Call, Route
 from ._protocol.specs import Spec, peek_names
+from ._protocol.sql_bodies import peek_sql
 from ._protocol.visitors import ENDPOINT_HOST, Visitors
+from ._protocol.withdrawn import withdraw
 from ._routes.admin import AdminRoutes
 from ._routes.iam import IamRoutes, Metadata
 from ._routes.jobs import JobRoutes
 from ._routes.metadata import Catalogue, MetadataRoutes
+from ._routes.sql import SqlCheck, SqlRoutes
 from .faults import Faults
 
 if TYPE_CHECKING:
@@ -56,6 +61,14 @@ class Emulator:
         run: median of the seconds for which a job is RUNNING; they spread lognormally.
         exists_check: whether ErrorIfExists is checked by the job, which fails (default), or on
             submit, which is refused. The documents leave it open.
+        sql_check: whether a statement that is wrong is refused on submit (default), or accepted as
+            a job that fails. The documents leave it open.
+        result_life: seconds for which the result of a query can be previewed and exported; None
+            (default) is for ever.
+        job_bucket: a bucket where the full result of each query is kept as csv, as queues may be
+            told to; None (default) keeps none.
+        without: calls that are gone: `export-table` (404 APIGW.0101), or with a code of DLI's
+            `export-table:DLI.0007`.
         seed: makes ids, run times and sample tables the same in every run. None (default): the
             tables are those of seed 0, and no two emulators give the same job id.
         clock: seconds since the epoch; it drives everything, so it may be a virtual one. It is
@@ -92,6 +105,10 @@ class Emulator:
         launch: float = 0.2,
         run: float = 1.0,
         exists_check: Literal["job", "submit"] = "job",
+        sql_check: SqlCheck = "submit",
+        result_life: float | None = None,
+        job_bucket: str | None = None,
+        without: Collection[str] = (),
         seed: int | None = None,
         clock: Callable[[], float] = time.time,
         inline: bool = False,
@@ -108,6 +125,8 @@ class Emulator:
     ) -> None:
         if exists_check not in ("job", "submit"):
             raise ValueError(f"exists_check is 'job' or 'submit', not {exists_check!r}")
+        if sql_check not in ("submit", "job"):
+            raise ValueError(f"sql_check is 'submit' or 'job', not {sql_check!r}")
         self.clock = clock
         self._inline = inline
         self._exists_check = exists_check
@@ -115,13 +134,13 @@ class Emulator:
         self._storage = Storage(engine, obs_dir, database, seed or 0, session)
         slots_of = {name.lower(): n for name, n in (queues or dict.fromkeys(QUEUES, slots)).items()}
         self.jobs = JobTable(
-            self._stage,
+            Work(self._storage),
             slots_of,
             launch=launch,
             run=run,
             seed=seed,
             inline=inline,
-            explain=_explain,
+            explain=explain,
         )
         self.faults = Faults(seed or 0)
         self.ledger = Ledger(self.jobs, self.faults, clock)
@@ -130,8 +149,19 @@ class Emulator:
         )
         self._catalogue = Catalogue(self._storage.engine)
         self._job_routes = JobRoutes(self.jobs, self._catalogue, self.faults, self._check_folder)
+        self._sql_routes = SqlRoutes(
+            self.jobs,
+            self._storage.sql,
+            self._job_routes,
+            self._check_folder,
+            self._off_loop,
+            sql_check=sql_check,
+            result_life=result_life,
+            job_bucket=job_bucket or "",
+        )
+        iam = IamRoutes(self._gate, region, metadata)
         self._service = Service(
-            self._routes(IamRoutes(self._gate, region, metadata), slots_of),
+            withdraw(self._routes(iam, slots_of), without),
             clock=clock,
             visitors=Visitors(allowed_hosts),
             gate=self._gate,
@@ -147,7 +177,7 @@ class Emulator:
     def _routes(self, iam: IamRoutes, queues: Mapping[str, int]) -> Sequence[Route]:
         metadata = MetadataRoutes(self._catalogue, queues, USER)
         admin = AdminRoutes(self.ledger, self.faults, self._reset_off_loop)
-        areas = (self._job_routes, metadata, iam, admin)
+        areas = (self._job_routes, self._sql_routes, metadata, iam, admin)
         return [route for area in areas for route in area.routes()]
 
     @property
@@ -189,6 +219,7 @@ class Emulator:
         self.faults.clear()
         self.ledger.clear()
         self._gate.unlock()
+        self._storage.forget_results()
         if files:
             self._storage.clear()
 
@@ -215,25 +246,11 @@ class Emulator:
     async def _reset_off_loop(self, files: bool) -> None:
         await self._off_loop(lambda: self.reset(files))
 
-    async def _off_loop(self, call: Callable[[], object]) -> None:
+    async def _off_loop(self, call: Callable[[], Any]) -> Any:
         # A worker thread would be overtaken by a virtual clock, hence `inline`.
-        if self._inline:
-            call()
-        else:
-            await anyio.to_thread.run_sync(call)
+        return call() if self._inline else await anyio.to_thread.run_sync(call)
 
-    def _stage(self, spec: Spec) -> Staged:
-        return self._storage.engine.stage(
-            spec.database_name,
-            spec.table_name,
-            spec.data_path,
-            data_type=spec.data_type,
-            compress=spec.compress,
-            header=spec.with_column_header,
-            overwrite=spec.overwrites,
-        )
-
-    def _check_folder(self, spec: Spec) -> None:
+    def _check_folder(self, spec: Spec | ResultSpec) -> None:
         try:
             exists = self._exists(spec)
         except UnsafePath as unsafe:
@@ -241,7 +258,7 @@ class Emulator:
         if self._exists_check == "submit" and exists and not spec.overwrites:
             raise Refused(dli_error("DLI.0006", f"path {spec.data_path} already exists"))
 
-    def _exists(self, spec: Spec) -> bool:
+    def _exists(self, spec: Spec | ResultSpec) -> bool:
         obs = self._storage.obs
         return obs.exists(spec.data_path) if obs else self.jobs.has_written(spec.folder)
 
@@ -249,21 +266,10 @@ class Emulator:
         params = call.params
         if call.route == "export-table":
             return peek_names(call.body)
+        if call.route == "submit-job":
+            return names_in(peek_sql(call.body))
         if "job" in params:
             return self._job_routes.names_of(params["job"])
         if "table" in params:
             return (f"{params['database']}.{params['table']}", params["table"])
         return ()
-
-
-def _explain(spec: Spec, error: Exception) -> str:
-    """The message of a job that failed, with its DLI code in the documented form."""
-    if isinstance(error, FileExistsError):
-        return f"DLI.0006: path {spec.data_path} already exists"
-    if isinstance(error, KeyError):
-        name = f"{spec.database_name}.{spec.table_name}"
-        return f"DLI.0002: There is no table named {name}."
-    if isinstance(error, UnsafePath):
-        return f"DLI.0001: {error}"
-    kind = type(error).__name__
-    return f"Please contact DLI service. DLI.0999: {kind}: {error}"

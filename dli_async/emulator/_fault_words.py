@@ -11,6 +11,7 @@ from ._protocol.answers import DLI_CODES
 ROUTES = (
     *("export-table", "status", "list-jobs", "detail", "progress", "cancel", "databases"),
     *("tables", "table", "queues", "iam-token", "iam-projects", "metadata"),
+    *("submit-job", "export-result", "preview"),
 )
 
 ANSWERS = (
@@ -35,10 +36,12 @@ class State:
         return route in self.default if wanted == "*" else route == wanted
 
 
+_LATER = ("detail", "progress", "cancel")
+_SUBMITS = ("export-table", "submit-job", "export-result")
 _JOBS = ("status", "list-jobs", "progress")
 STATES: Mapping[str, State] = {
     "list-lag": State("list-lag:<s>", ("list-jobs",)),
-    "status-lag": State("status-lag:<s>", ("status",), ("detail", "progress", "cancel")),
+    "status-lag": State("status-lag:<s>", ("status",), (*_LATER, "preview", "export-result")),
     "foreign-jobs": State("foreign-jobs:<n>", ("list-jobs",)),
     "shifting-pages": State("shifting-pages", ("list-jobs",)),
     "rate-limit": State("rate-limit:<n>"),
@@ -47,8 +50,8 @@ STATES: Mapping[str, State] = {
     "scaling": State("scaling", _JOBS),
     "string-booleans": State("string-booleans"),
     "broken-message": State("broken-message", ("status",), ROUTES),
-    "fail": State("fail:<DLI code>", ("export-table",)),
-    "cancelled-by-other": State("cancelled-by-other", ("export-table",)),
+    "fail": State("fail:<DLI code>", _SUBMITS),
+    "cancelled-by-other": State("cancelled-by-other", _SUBMITS),
     "slow-cancel": State("slow-cancel:<s>", ("cancel",)),
     "list-refused": State("list-refused", ("list-jobs",)),
 }

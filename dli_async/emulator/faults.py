@@ -4,10 +4,11 @@ Set as a list of dicts, in process (`emulator.faults.set([...])`) or by `POST /_
 
     [{"route": "export-table", "when": "after", "kind": "reset", "probability": 0.5, "seed": 11}]
 
-A list replaces the one before, `[]` clears it. `when` is `before` the handler (default) or `after`
-it: then the job exists and only the answer is lost. A fault may be limited by `probability` (0 to
-1, with a `seed` of its own), `nth` (the nth matching request, or a list of such numbers), `times`
-(at most so often) and `match` (a glob for the table, `db.table` or the path of the job concerned).
+Routes go by the names that the ledger counts by: `export-table`, `submit-job`, `status`. A list
+replaces the one before, `[]` clears it. `when` is `before` the handler (default) or `after` it:
+then the job exists and only the answer is lost. A fault may be limited by `probability` (0 to 1,
+with a `seed` of its own), `nth` (the nth matching request, or a list of such numbers), `times` (at
+most so often) and `match` (a glob for the table, `db.table` or the path of the job concerned).
 
 Answers, with `when`; s are seconds:
 

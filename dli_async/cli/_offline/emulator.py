@@ -30,7 +30,7 @@ def serve(output: Output, host: str, port: int, options: EmulatorOptions) -> Exi
             run_server(
                 emulator, host, port, lambda url: _announce(output, url, host, options.obs_dir)
             )
-        except ValueError as error:  # a file that is no database, a zone that nobody knows
+        except ValueError as error:  # no database, no zone or no call of that name
             raise ConfigurationError(str(error)) from error
         output.note("stopped")
         return Exit.FINISHED

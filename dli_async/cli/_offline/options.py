@@ -55,6 +55,13 @@ class Spark(StrEnum):
     V3_5 = "3.5"
 
 
+class SqlCheck(StrEnum):
+    """When the emulator says that a statement is wrong."""
+
+    SUBMIT = "submit"
+    JOB = "job"
+
+
 @dataclass(frozen=True, kw_only=True)
 class EmulatorOptions(OptionGroup):
     """Arguments of an `Emulator`, under their names."""
@@ -81,6 +88,27 @@ class EmulatorOptions(OptionGroup):
             "fails (job), or the request is refused (submit)."
         ),
     ] = ExistsCheck.JOB
+    sql_check: Annotated[
+        SqlCheck,
+        typer.Option(
+            help="What happens to SQL that is wrong: the request is refused (submit), or the job "
+            "fails (job)."
+        ),
+    ] = SqlCheck.SUBMIT
+    job_bucket: Annotated[
+        str | None,
+        typer.Option(
+            metavar="BUCKET", help="Keep the full result of each query there, as csv. Default: no."
+        ),
+    ] = None
+    without: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CALL",
+            help="A call that is gone: export-table answers 404 APIGW.0101, "
+            "export-table:DLI.0007 answers 400 with that code. May be repeated.",
+        ),
+    ] = None
     seed: Annotated[
         int | None,
         typer.Option(

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 
 _PACKAGES = {
     "cli": ("typer", "rich", "yaml"),
-    "emulator": ("duckdb", "uvicorn"),
+    "emulator": ("duckdb", "sqlglot", "uvicorn"),
     "fastapi": ("fastapi", "sse_starlette", "uvicorn"),
 }
 _PURPOSES = {"cli": "the command line", "emulator": "the emulator", "fastapi": "the web page"}

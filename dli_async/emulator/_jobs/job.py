@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 from .._engine.engine import Exported, Staged
-from .._protocol.specs import Spec
+from .._protocol.specs import Asked
 
 LAUNCHING, RUNNING = "LAUNCHING", "RUNNING"
 FINISHED, FAILED, CANCELLED = "FINISHED", "FAILED", "CANCELLED"
@@ -36,7 +36,7 @@ class Job:
 
     number: int
     job_id: str
-    spec: Spec
+    spec: Asked
     owner: str
     created_at: float
     run_time: float

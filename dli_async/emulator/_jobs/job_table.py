@@ -25,13 +25,13 @@ from heapq import heappop, heappush
 from itertools import count
 
 from .._engine.engine import Exported, Staged
-from .._protocol.specs import Spec
+from .._protocol.specs import Asked
 from .job import CANCELLED, ENDED, FAILED, FINISHED, LAUNCHING, RUNNING, STATES, Fate, Job, Outcome
 
 _SPREAD = 0.5  # sigma of the lognormal run time: the 90th percentile is about twice the median
 _WRITERS = 4
 
-Work = Callable[[Spec], Staged]
+Work = Callable[[Asked], Staged]
 
 
 @dataclass(slots=True)
@@ -56,7 +56,7 @@ class JobTable:
         run: float,
         seed: int | None,
         inline: bool = False,
-        explain: Callable[[Spec, Exception], str] = lambda _, error: str(error),
+        explain: Callable[[Asked, Exception], str] = lambda _, error: str(error),
     ) -> None:
         self._work = work
         self._explain = explain
@@ -77,6 +77,7 @@ class JobTable:
         self.started_ms: list[int] = []
         self.by_id: dict[str, Job] = {}
         self.by_state: dict[str, list[int]] = {state: [] for state in STATES}
+        self.types: set[str] = set()
         self.peak_running = 0
         self._queues = {name: _Queue(slots) for name, slots in self._slots.items()}
         self._writing: Counter[str] = Counter()
@@ -103,23 +104,25 @@ class JobTable:
                 self._collect(now)
             self._time = max(self._time, now)
 
-    def submit(self, spec: Spec, now: float, owner: str, fate: Fate | None = None) -> Job:
+    def submit(self, spec: Asked, now: float, owner: str, fate: Fate | None = None) -> Job:
         """Accepts a job."""
         with self._lock:
             job = self._make(spec, max(now, self._time), owner, fate)
             self.jobs.append(job)
             self.started_ms.append(job.start_ms)
             self.by_id[job.job_id] = job
+            self.types.add(job.spec.job_type)
             self.by_state[LAUNCHING].append(job.number)
             self._at(job.created_at + self._launch, self._ready, job)
             self.advance(now)
             return job
 
-    def _make(self, spec: Spec, now: float, owner: str, fate: Fate | None) -> Job:
+    def _make(self, spec: Asked, now: float, owner: str, fate: Fate | None) -> Job:
+        job_id = str(self._new_id())
         return Job(
             number=len(self.jobs),
-            job_id=str(self._new_id()),
-            spec=spec,
+            job_id=job_id,
+            spec=spec.accepted(job_id, now),
             owner=owner,
             created_at=now,
             run_time=self._run * math.exp(self._random.gauss(0.0, _SPREAD)),
@@ -252,7 +255,7 @@ class JobTable:
         job.outcome = outcome
         self._written.append((job, when))
 
-    def _attempt(self, spec: Spec) -> Outcome:
+    def _attempt(self, spec: Asked) -> Outcome:
         try:
             return self._work(spec)
         except Exception as error:  # whatever it is, it is the job that fails

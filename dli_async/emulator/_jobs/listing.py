@@ -7,6 +7,7 @@ import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 from .._protocol.answers import Refused, dli_error
@@ -76,6 +77,7 @@ class Query:
     end: int
     order: str
     state: str
+    types: frozenset[str]
     tests: tuple[Callable[[Job], bool], ...]
 
     @classmethod
@@ -88,6 +90,7 @@ class Query:
             end=call.number("end", 0, 0),
             order=call.word("order", _ORDERS, "start_time_desc"),
             state=call.word("job-status", _STATES),
+            types=_wanted_types(call),
             tests=tuple(_tests(call)),
         )
 
@@ -96,8 +99,11 @@ class Query:
         jobs = self._own(table, view)
         if view.foreign:
             jobs = sorted([*jobs, *self._others(view)], key=lambda job: job.created_at)
-        if self.tests:
-            jobs = [job for job in jobs if all(test(job) for test in self.tests)]
+        tests = self.tests
+        if not table.types <= self.types or (view.foreign and "EXPORT" not in self.types):
+            tests = (lambda job: job.spec.job_type in self.types, *tests)
+        if tests:
+            jobs = [job for job in jobs if all(test(job) for test in tests)]
         if self.order.startswith("duration"):
             jobs.sort(key=lambda job: job.seconds(view.moment))
         if self.order.endswith("desc"):
@@ -133,9 +139,7 @@ class Query:
 
 
 def _tests(call: Call) -> Iterable[Callable[[Job], bool]]:
-    """A predicate for each argument that can exclude a job; all jobs here are EXPORT jobs."""
-    if not _wants_exports(call):
-        yield lambda job: False
+    """A predicate for each argument that can exclude a job, but for those about its type."""
     if wanted := call.arguments.get("job-id"):
         yield lambda job: job.job_id == wanted
     if queue := call.arguments.get("queue_name"):
@@ -145,22 +149,28 @@ def _tests(call: Call) -> Iterable[Callable[[Job], bool]]:
     if owner := call.arguments.get("owner"):
         yield lambda job: job.owner == owner
     if database := call.arguments.get("db_name"):
-        yield lambda job: job.spec.database_name == database
+        yield lambda job: job.spec.table[0] == database
     if table := call.arguments.get("table_name"):
-        yield lambda job: job.spec.table_name == table
-    if call.arguments.get("sql_pattern") or call.arguments.get("tags"):
-        # An export has neither a statement nor tags, so no pattern finds it.
-        yield lambda job: False
+        yield lambda job: job.spec.table[1] == table
+    if pattern := call.arguments.get("sql_pattern", "").lower():
+        yield lambda job: pattern in job.spec.statement.lower()
+    for tag in filter(None, call.arguments.get("tags", "").split(",")):
+        yield partial(_has_tag_like, tag)
     if _engine(call) == "hetuEngine":
         yield lambda job: False
 
 
-def _wants_exports(call: Call) -> bool:
+def _has_tag_like(wanted: str, job: Job) -> bool:
+    # The documents say that the filter is fuzzy, and that exact matches cannot be asked for.
+    return any(wanted in f"{key}={value}" for key, value in job.spec.tags)
+
+
+def _wanted_types(call: Call) -> frozenset[str]:
     one = call.word("job-type", ("ALL", *_TYPES), "ALL")
     several = [word for word in call.arguments.get("job_types", "").upper().split(",") if word]
     if unknown := set(several) - set(_TYPES):
         raise Refused(dli_error("DLI.0001", f"job_types has unknown words: {sorted(unknown)}"))
-    return one in ("ALL", "EXPORT") and (not several or "EXPORT" in several)
+    return frozenset(_TYPES if one == "ALL" else (one,)) & frozenset(several or _TYPES)
 
 
 def _engine(call: Call) -> str:

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterable
 from typing import Any
 
-from .._engine.engine import Table
+from .._engine.engine import Column, Exported
+from .._protocol.specs import Asked, Spec
 from .job import FAILED, FINISHED, LAUNCHING, RUNNING, Job
+from .sql_specs import ResultSpec, SqlSpec
 
 _SUB_JOBS = ("listing the table", "runJob at FileFormatWriter.scala:266", "committing the files")
 _TASKS = 20
 
 
 def status(job: Job, now: float, state: str, columns: str) -> dict[str, Any]:
-    """The answer of GET .../status (dli_02_0021)."""
+    """The answer of GET .../status (dli_02_0021); `columns` are those of an export's table."""
     return {
         "is_success": True,
         "message": job.message if job.has_ended(now) else "",
         **_common(job, now, state),
         "job_mode": "async",
-        "detail": columns,
+        "detail": columns or _result_columns(job.spec),
         "user_conf": "",
-        "tags": [],
+        "tags": _tags(job.spec),
+        **_result_path(job, now),
     }
 
 
@@ -31,7 +35,8 @@ def row(job: Job, now: float, state: str) -> dict[str, Any]:
     ended = job.has_ended(now)
     return {
         **_common(job, now, state),
-        "with_column_header": job.spec.with_column_header,
+        **_listed(job.spec),
+        **_result_path(job, now),
         "end_time": int(job.ended_at * 1000) if ended and job.ended_at is not None else 0,
         "message": job.message if ended else "",
         "detail": "",
@@ -45,25 +50,64 @@ def _common(job: Job, now: float, state: str) -> dict[str, Any]:
     exported = job.exported if job.state_at(now) == FINISHED else None
     return {
         "job_id": job.job_id,
-        "job_type": "EXPORT",
+        "job_type": job.spec.job_type,
         "queue_name": job.spec.queue_name,
         "owner": job.owner,
         "start_time": job.start_ms,
         "duration": int(job.seconds(now) * 1000),
         "status": state,
-        # input_row_count belongs to INSERT jobs only, so rows are told in result_count (guess).
         "input_size": exported.input_size if exported else 0,
         "result_count": exported.rows if exported else 0,
-        "database_name": job.spec.database_name,
-        "table_name": job.spec.table_name,
-        # An export is no SQL, so there is nothing to quote (guess).
-        "statement": "",
+        "statement": job.spec.statement,
+        **_own_fields(job.spec, exported),
     }
 
 
+def _own_fields(spec: Asked, exported: Exported | None) -> dict[str, Any]:
+    """What only jobs of this type have."""
+    if isinstance(spec, Spec):
+        # Rows of an export are told in result_count, since input_row_count is for INSERT (guess).
+        return {"database_name": spec.database_name, "table_name": spec.table_name}
+    if isinstance(spec, SqlSpec) and spec.job_type == "INSERT":
+        scanned = spec.plan.input_rows if spec.plan and exported else 0
+        return {"input_row_count": scanned, "bad_row_count": 0}
+    return {}
+
+
+def _listed(spec: Asked) -> dict[str, Any]:
+    if isinstance(spec, Spec):
+        return {"with_column_header": spec.with_column_header}
+    if isinstance(spec, ResultSpec):
+        return {"with_column_header": spec.body.with_column_header}
+    return {"tags": _tags(spec)}
+
+
+def _tags(spec: Asked) -> list[dict[str, str]]:
+    return [{"key": key, "value": value} for key, value in spec.tags]
+
+
+def _result_path(job: Job, now: float) -> dict[str, str]:
+    """Where the full result of a query lies, if its queue keeps results in a job bucket."""
+    path = job.spec.result_path if isinstance(job.spec, SqlSpec) else ""
+    if not path or job.state_at(now) != FINISHED:
+        return {}
+    return {"result_path": path, "result_format": "csv"}
+
+
+def _result_columns(spec: Asked) -> str:
+    """The columns of a query; an INSERT returns none."""
+    if isinstance(spec, SqlSpec) and spec.job_type == "QUERY" and spec.plan:
+        return columns_of(spec.plan.columns)
+    if isinstance(spec, ResultSpec) and spec.result:
+        return columns_of(spec.result.columns)
+    return columns_of(())
+
+
 def detail(job: Job, now: float) -> dict[str, Any]:
-    """The answer of GET .../detail (dli_02_0022); it has neither status nor type."""
-    spec = job.spec
+    """The answer of GET .../detail (dli_02_0022); it has neither status nor type.
+
+    Where a statement writes to is in the statement only.
+    """
     return {
         "is_success": True,
         "message": "",
@@ -71,15 +115,26 @@ def detail(job: Job, now: float) -> dict[str, Any]:
         "owner": job.owner,
         "start_time": job.start_ms,
         "duration": int(job.seconds(now) * 1000),
-        "export_mode": spec.export_mode,
-        "data_path": spec.data_path,
-        "data_type": spec.data_type,
-        "database_name": spec.database_name,
-        "table_name": spec.table_name,
-        "with_column_header": spec.with_column_header,
-        "compress": spec.compress,
-        "tags": [],
+        **_target(job.spec),
+        "tags": _tags(job.spec),
     }
+
+
+def _target(spec: Asked) -> dict[str, Any]:
+    if isinstance(spec, Spec):
+        return {name: value for name, value in spec.fields().items() if name != "queue_name"}
+    if isinstance(spec, ResultSpec):
+        body = spec.body
+        return {
+            "export_mode": body.export_mode,
+            "data_path": body.data_path,
+            "data_type": body.data_type,
+            "with_column_header": body.with_column_header,
+            "compress": body.compress,
+            "quote_char": body.quote_char,
+            "escape_char": body.escape_char,
+        }
+    return {}
 
 
 def progress(job: Job, now: float, state: str) -> dict[str, Any]:
@@ -147,10 +202,10 @@ def _java_text(moment: float) -> str:
     return time.strftime("%a %b %d %H:%M:%S UTC %Y", time.gmtime(moment))
 
 
-def columns_of(table: Table) -> str:
+def columns_of(columns: Iterable[Column]) -> str:
     """The columns as JSON *text*, which is how `detail` carries them."""
     fields = [
         {"name": column.name, "type": column.type, "nullable": column.nullable, "metadata": {}}
-        for column in table.columns
+        for column in columns
     ]
     return json.dumps({"type": "struct", "fields": fields}, ensure_ascii=False)

@@ -65,9 +65,7 @@ class JobRoutes:
     def export_table(self, call: Call) -> Answer:
         """POST .../jobs/export-table (dli_02_0020)."""
         spec = read_spec(call)
-        if spec.queue_name not in self._table.queues:
-            # DLI.0008 in the Chinese documents, DLI.0002 in the newer English ones (dli_02_0056).
-            raise Refused(dli_error("DLI.0008", f"There is no queue named {spec.queue_name}."))
+        self.check_queue(spec.queue_name)
         table = self._catalogue.table(spec.database_name, spec.table_name)
         name = f"{spec.database_name}.{spec.table_name}"
         if table.kind != "MANAGED":
@@ -75,11 +73,18 @@ class JobRoutes:
             text = f"{name} is {table.kind}; only tables stored in DLI can be exported"
             raise Refused(dli_error("DLI.0007", text))
         self._check_folder(spec)
-        job = self._table.submit(spec, call.now, call.caller, self._fate(call))
+        job = self._table.submit(spec, call.now, call.caller, self.fate(call))
         text = f"export all data from table {name} to path {spec.data_path} started"
         return _success(message=text, job_id=job.job_id, job_mode="async")
 
-    def _fate(self, call: Call) -> Fate | None:
+    def check_queue(self, name: str) -> None:
+        """Refuses a queue that is not there."""
+        if name not in self._table.queues:
+            # DLI.0008 in the Chinese documents, DLI.0002 in the newer English ones (dli_02_0056).
+            raise Refused(dli_error("DLI.0008", f"There is no queue named {name}."))
+
+    def fate(self, call: Call) -> Fate | None:
+        """The end that a fault has decided for the job that this call is to make, if any."""
         if fault := self._faults.state("fail", call):
             code = fault.word.form
             share = None if code in _NEVER_STARTS else 1.0
@@ -90,22 +95,22 @@ class JobRoutes:
 
     def status(self, call: Call) -> Answer:
         """GET .../jobs/{id}/status (dli_02_0021)."""
-        job = self._job(call)
-        columns = self._catalogue.columns(job.spec.database_name, job.spec.table_name)
+        job = self.find(call)
+        columns = self._catalogue.columns(*job.spec.table) if any(job.spec.table) else ""
         return Answer(_rendering.status(job, call.now, self._shown(call, job), columns))
 
     def detail(self, call: Call) -> Answer:
         """GET .../jobs/{id}/detail (dli_02_0022)."""
-        return Answer(_rendering.detail(self._job(call), call.now))
+        return Answer(_rendering.detail(self.find(call), call.now))
 
     def progress(self, call: Call) -> Answer:
         """GET /v1/.../jobs/{id}/progress (dli_02_0296)."""
-        job = self._job(call)
+        job = self.find(call)
         return Answer(_rendering.progress(job, call.now, self._shown(call, job)))
 
     def cancel(self, call: Call) -> Answer:
         """DELETE .../jobs/{id} (dli_02_0104): a request, which may come too late."""
-        job = self._job(call)
+        job = self.find(call)
         if job.owner != call.caller:
             raise Refused(dli_error("DLI.0003", "No permission to cancel the job of another user"))
         if job.has_ended(call.now):
@@ -154,7 +159,8 @@ class JobRoutes:
         ]
         return _shown_as(bent) if bent else None
 
-    def _job(self, call: Call) -> Job:
+    def find(self, call: Call) -> Job:
+        """The job of the call's path; DLI.0002 if there is none, or seems to be none yet."""
         job_id = call.params["job"]
         job = self._table.by_id.get(job_id) or self._crowd.find(job_id)
         if job is None or self._is_too_young(call, call.now - job.created_at):

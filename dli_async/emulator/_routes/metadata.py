@@ -66,7 +66,7 @@ class Catalogue:
         """The columns of a table that exists, as `status` shows them; made once."""
         key = (database, name)
         if key not in self._columns:
-            self._columns[key] = columns_of(self.table(database, name))
+            self._columns[key] = columns_of(self.table(database, name).columns)
         return self._columns[key]
 
 
