@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Any
 
 from pydantic_core import from_json
@@ -177,6 +178,7 @@ def retry_after_of(headers: Mapping[str, str]) -> float | None:
     return min(max(0.0, (until - now).total_seconds()), _LONGEST_WAIT)
 
 
+@lru_cache(maxsize=16)  # it changes once a second, and is read for each POST
 def http_date(text: str | None) -> datetime | None:
     """The moment that a `Date` or `Retry-After` header names; None if it names none."""
     try:
