@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -21,6 +21,7 @@ from ._jobs.job_table import JobTable
 from ._jobs.ledger import Ledger
 from ._jobs.sql_specs import ResultSpec, names_in
 from ._jobs.work import Work, explain
+from ._obs.front import ObsFront
 from ._protocol.answers import Refused, dli_error
 from ._protocol.callers import PROJECT_ID, TOKEN, USER, Gate
 from ._protocol.calls import Call, Route
@@ -37,6 +38,8 @@ from .faults import Faults
 
 if TYPE_CHECKING:
     from .. import DliClient
+
+T = TypeVar("T")
 
 QUEUES = ("default", "queue1", "queue2")
 """The queues there are unless others are given."""
@@ -172,7 +175,17 @@ class Emulator:
             prepare=self._prepare,
             seed=seed or 0,
         )
-        self.app = App(self._service.serve)
+        self._front = ObsFront(
+            self.obs_dir,
+            self._service.serve,
+            clock=clock,
+            find_key=self._gate.find_key,
+            faults=self.faults,
+            ledger=self.ledger,
+            advance=self.advance,
+            off_loop=self._off_loop,
+        )
+        self.app = App(self._front.serve)
 
     def _routes(self, iam: IamRoutes, queues: Mapping[str, int]) -> Sequence[Route]:
         metadata = MetadataRoutes(self._catalogue, queues, USER)
@@ -187,7 +200,7 @@ class Emulator:
 
     def transport(self) -> httpx.AsyncBaseTransport:
         """The in-process front, for `httpx.AsyncClient` or `DliClient`; faults included."""
-        return InProcess(self._service.serve)
+        return InProcess(self._front.serve)
 
     def client(self, **options: Any) -> DliClient:
         """A `DliClient` that talks to this emulator in process; options are the client's own."""
@@ -238,7 +251,7 @@ class Emulator:
         with anyio.CancelScope(shield=True):
             await self._off_loop(self.close)
 
-    def _prepare(self) -> Awaitable[None] | None:
+    def _prepare(self) -> Awaitable[object] | None:
         if self._catalogue.is_loaded:
             return None
         return self._off_loop(self._catalogue.load)
@@ -246,7 +259,7 @@ class Emulator:
     async def _reset_off_loop(self, files: bool) -> None:
         await self._off_loop(lambda: self.reset(files))
 
-    async def _off_loop(self, call: Callable[[], Any]) -> Any:
+    async def _off_loop(self, call: Callable[[], T]) -> T:
         # A worker thread would be overtaken by a virtual clock, hence `inline`.
         return call() if self._inline else await anyio.to_thread.run_sync(call)
 

@@ -8,17 +8,27 @@ from typing import Any
 
 from ._protocol.answers import DLI_CODES
 
-ROUTES = (
+_DLI = (
     *("export-table", "status", "list-jobs", "detail", "progress", "cancel", "databases"),
-    *("tables", "table", "queues", "iam-token", "iam-projects", "metadata"),
+    *("tables", "table", "queues", "iam-token", "iam-keys", "iam-projects", "metadata"),
     *("submit-job", "export-result", "preview"),
 )
+_OBS = ("obs-list", "obs-head", "obs-get", "obs-delete")
+ROUTES = (*_DLI, *_OBS)
 
 ANSWERS = (
     *("reset", "timeout", "truncate", "broken-json", "is-success-false", "status:<code>"),
     *("status:<code>:gateway", "status:<code>:html", "status:<code>:<DLI code>", "throttle"),
     *("throttle:<seconds>", "throttle:date", "slow-headers:<s>", "slow-body:<s>", "refuse"),
+    *("slow-down", "expired-token"),
 )
+ONE_SIDE: Mapping[str, tuple[str, ...]] = {
+    "broken-json": _DLI,
+    "is-success-false": _DLI,
+    "slow-down": _OBS,
+    "expired-token": _OBS,
+}
+"""The answers that only some routes can give."""
 
 _FIELDS = ("route", "when", "kind", "probability", "seed", "nth", "times", "match")
 
@@ -28,7 +38,7 @@ class State:
     """Where a state kind acts: `default` for `*`, and where else it may be sent by name."""
 
     usage: str
-    default: tuple[str, ...] = ROUTES
+    default: tuple[str, ...] = _DLI
     also: tuple[str, ...] = ()
 
     def acts_on(self, route: str, wanted: str) -> bool:
@@ -49,18 +59,27 @@ STATES: Mapping[str, State] = {
     "finish": State("finish", _JOBS),
     "scaling": State("scaling", _JOBS),
     "string-booleans": State("string-booleans"),
-    "broken-message": State("broken-message", ("status",), ROUTES),
+    "broken-message": State("broken-message", ("status",), _DLI),
     "fail": State("fail:<DLI code>", _SUBMITS),
     "cancelled-by-other": State("cancelled-by-other", _SUBMITS),
     "slow-cancel": State("slow-cancel:<s>", ("cancel",)),
     "list-refused": State("list-refused", ("list-jobs",)),
+    "page-size": State("page-size:<n>", ("obs-list",)),
+    "hidden-object": State("hidden-object", ("obs-list",)),
+    "wrong-length": State("wrong-length", ("obs-get",)),
+    "ignored-range": State("ignored-range", ("obs-get",)),
+    "etag-not-md5": State("etag-not-md5", ("obs-list", "obs-head", "obs-get")),
 }
 
 KINDS = (*ANSWERS, *(state.usage for state in STATES.values()))
 _SECONDS = ("slow-headers", "slow-body", "list-lag", "status-lag", "slow-cancel")
-_COUNTS = ("foreign-jobs", "rate-limit")
+_COUNTS = ("foreign-jobs", "rate-limit", "page-size")
 _MOST = {"foreign-jobs": 10_000}  # every look at the list makes all of them
-_BARE = ("reset", "timeout", "truncate", "broken-json", "is-success-false", "refuse", "throttle")
+_BARE = (
+    *("reset", "timeout", "truncate", "broken-json", "is-success-false", "refuse", "throttle"),
+    *("slow-down", "expired-token"),
+)
+_NEVER_AFTER = ("refuse", "throttle", "slow-down", "expired-token")
 
 
 class UnknownFault(ValueError):
@@ -154,7 +173,9 @@ def _when(item: Mapping[str, Any], word: Word, route: str) -> str:
         state = STATES[word.kind]
         if route not in ("*", *state.default, *state.also):
             raise UnknownFault(f"{word.kind} does not act on {route}")
-    elif when == "after" and word.kind in ("refuse", "throttle"):
+    elif route not in ("*", *ONE_SIDE.get(word.kind, ROUTES)):
+        raise UnknownFault(f"{word.kind} does not act on {route}")
+    elif when == "after" and word.kind in _NEVER_AFTER:
         raise UnknownFault(f"{word.kind} keeps a request from the handler, so it is never `after`")
     return str(when)
 

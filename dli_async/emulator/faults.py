@@ -31,6 +31,8 @@ status:<code>:<DLI>   an error with that DLI code            the same
 throttle (before)     429 without Retry-After                the same
 throttle:<s>          429, Retry-After in seconds            the same
 throttle:date         429, Retry-After as a date             the same
+slow-down (before)    503 SlowDown, on OBS's routes only     the same
+expired-token (bef.)  403 ExpiredToken, on OBS's only        the same
 ====================  =====================================  =====================================
 
 States, without `when`, the same in both fronts:
@@ -51,6 +53,11 @@ fail:<DLI code>        the job fails with that code (DLI.0012 and DLI.1028: it n
 cancelled-by-other     somebody cancels the job half-way
 slow-cancel:<s>        a cancel is accepted and takes effect s seconds later, if it is not too late
 list-refused           403 for the job list
+page-size:<n>          a list of OBS has at most n keys on a page
+hidden-object          a list of OBS leaves out the objects that `match` names (by key or name)
+wrong-length           the body of an object is one byte short, and the length that is told fits it
+ignored-range          a GET of OBS with a Range is answered by 200 and the whole object
+etag-not-md5           ETags of OBS are those of objects that were written in parts
 =====================  ===========================================================================
 """
 
@@ -63,7 +70,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
-from ._fault_words import STATES, UnknownFault, Word, read_fault
+from ._fault_words import ONE_SIDE, ROUTES, STATES, UnknownFault, Word, read_fault
 from ._protocol.calls import Call
 
 __all__ = ["Fault", "Faults", "UnknownFault"]
@@ -145,6 +152,7 @@ class Faults:
                 fault.word.kind not in STATES
                 and fault.when == when
                 and fault.route in ("*", call.route)
+                and call.route in (*ONE_SIDE.get(fault.word.kind, ROUTES), "unknown")
                 and fault.concerns(call.subject)
                 and self._fires(fault)
             ):

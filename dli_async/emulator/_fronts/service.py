@@ -37,7 +37,7 @@ class Service:
         ledger: Ledger,
         faults: Faults,
         names_of: Callable[[Call], tuple[str, ...]],
-        prepare: Callable[[], Awaitable[None] | None],
+        prepare: Callable[[], Awaitable[object] | None],
         seed: int,
     ) -> None:
         self._router = Router(routes)

@@ -6,6 +6,7 @@ Keys and tokens are the emulator's own; nothing here would open anything at the 
 from __future__ import annotations
 
 import base64
+import math
 import random
 from collections import Counter
 from dataclasses import dataclass
@@ -93,12 +94,21 @@ class Gate:
         """
         newest = self._newest
         if newest is None or newest.expires_at - now <= self._key_life / 6:
-            parts = [self._random.randbytes(size).hex() for size in (10, 20, 200)]
-            newest = TemporaryKey(
-                parts[0].upper(), parts[1], parts[2], round(now + self._key_life, 6)
-            )
-            self._keys[newest.access] = self._newest = newest
+            newest = self._newest = self.key_for(now, self._key_life)
         return newest
+
+    def find_key(self, access: str) -> TemporaryKey | None:
+        """The key of an id; the permanent one has no token and no end."""
+        if access == ACCESS_KEY:
+            return TemporaryKey(ACCESS_KEY, SECRET_KEY, "", math.inf)
+        return self._keys.get(access)
+
+    def key_for(self, now: float, life: float) -> TemporaryKey:
+        """A temporary key of its own, as IAM gives it to who has a token."""
+        parts = [self._random.randbytes(size).hex() for size in (10, 20, 200)]
+        key = TemporaryKey(parts[0].upper(), parts[1], parts[2], round(now + life, 6))
+        self._keys[key.access] = key
+        return key
 
     def admit(self, call: Call, guard: Guard) -> None:
         """Lets a call through, or not.

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from .._protocol.answers import Answer, Refused, iam_error
 from .._protocol.bodies import parse_json
-from .._protocol.callers import DOMAIN, PASSWORD, PROJECT_ID, USER, Gate, iso
+from .._protocol.callers import DOMAIN, PASSWORD, PROJECT_ID, USER, Gate, TemporaryKey, iso
 from .._protocol.calls import Call, Guard, Route
 
 Metadata = Literal["optional", "required", "tokenless"]
@@ -14,6 +14,7 @@ Metadata = Literal["optional", "required", "tokenless"]
 _DOMAIN_ID = "fedcba9876543210fedcba9876543210"
 _USER_ID = "00112233445566778899aabbccddeeff"
 _LONGEST_TTL = 21_600
+_KEY_LIFE, _LONGEST_KEY_LIFE = 900, 86_400
 
 
 class IamRoutes:
@@ -37,6 +38,13 @@ class IamRoutes:
         key = "/openstack/latest/securitykey"
         return [
             Route("iam-token", "POST", "/v3/auth/tokens", self.token, nocatalog, free),
+            Route(
+                "iam-keys",
+                "POST",
+                "/v3.0/OS-CREDENTIAL/securitytokens",
+                self.temporary_keys,
+                guard=Guard.IAM,
+            ),
             Route(
                 "iam-projects",
                 "GET",
@@ -106,6 +114,21 @@ class IamRoutes:
         found = [project] if call.arguments.get("name", self._region) == self._region else []
         return Answer({"projects": found, "links": {"self": "/v3/projects"}})
 
+    def temporary_keys(self, call: Call) -> Answer:
+        """POST /v3.0/OS-CREDENTIAL/securitytokens: a temporary key for who has a token."""
+        try:
+            identity = parse_json(call.body)["auth"]["identity"]
+            methods, asked = identity["methods"], identity.get("token") or {}
+            life = int(asked.get("duration_seconds", asked.get("duration-seconds", _KEY_LIFE)))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise Refused(iam_error(400, "The request body is invalid")) from None
+        if methods != ["token"] or not _KEY_LIFE <= life <= _LONGEST_KEY_LIFE:
+            text = f"methods is ['token'], duration_seconds {_KEY_LIFE} to {_LONGEST_KEY_LIFE}"
+            raise Refused(iam_error(400, text))
+        answer = _credential(self._gate.key_for(call.now, life))
+        answer.status = 201
+        return answer
+
     def visit(self, call: Call) -> Answer:
         """PUT /meta-data/latest/api/token: a session with the metadata service."""
         if self._metadata == "tokenless":
@@ -136,14 +159,17 @@ class IamRoutes:
         return self._temporary_key(call)
 
     def _temporary_key(self, call: Call) -> Answer:
-        key = self._gate.temporary_key(call.now)
-        fields = {
-            "access": key.access,
-            "secret": key.secret,
-            "securitytoken": key.security_token,
-            "expires_at": iso(key.expires_at),
-        }
-        return Answer({"credential": fields})
+        return _credential(self._gate.temporary_key(call.now))
+
+
+def _credential(key: TemporaryKey) -> Answer:
+    fields = {
+        "access": key.access,
+        "secret": key.secret,
+        "securitytoken": key.security_token,
+        "expires_at": iso(key.expires_at),
+    }
+    return Answer({"credential": fields})
 
 
 def _text(status: int, text: str) -> Answer:
