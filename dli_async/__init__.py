@@ -14,11 +14,13 @@ lowest floor that knows what it takes:
     _values            what is said: specs, reports, results, errors, events, policies
     _auth              logins, signatures, regions
     _http              how it gets there: one reliable exchange, the throttle, the paths of DLI
+    _obs               the files that an export left: list, verify, fetch, read
     _export            what becomes of an export: job, submit, watch
     _journal           what is kept, so that another process can go on
     bulk               many exports at once: limits, attempts, outcomes
     _client            `DliClient`, which is all of it in one handle
     _names             the public names, gathered
+    obs                the names of the files' part of the client
     emulator, fastapi  DLI offline, which writes real files; exports in a web backend
     cli                the command line `dli-async`
 

@@ -7,23 +7,22 @@ import sys
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
-from enum import Enum
 from functools import partial
 from importlib import import_module
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import anyio
-import anyio.lowlevel
 import anyio.to_thread
 import httpx
 
 from ._auth import CredentialChain, Scope, ScopedAuth, bind
-from ._auth.endpoint import find_endpoint, from_environment
+from ._auth.endpoint import find_endpoint, from_environment, local_endpoint
 from ._auth.regions import region_of
 from ._export.context import CLOSED_MEANWHILE, JobContext, UntilClosed
 from ._export.detached import Detached
 from ._export.job import ExportJob
+from ._export.lifetime import Lifetime
 from ._export.submit.precheck import check_export
 from ._export.submit.registry import Registry
 from ._export.watch.last_seen import OnReport
@@ -35,6 +34,7 @@ from ._http.exchange import MAX_RESPONSE_SIZE, Http, make_client
 from ._http.owned_tasks import OwnedTasks
 from ._http.throttle import Throttle
 from ._http.transport import Cert, Verify, check_proxy, make_ssl_context, open_transport
+from ._obs.of_client import MAX_CONNECTIONS, HasFiles
 from ._values.errors import ClientClosed, ConfigurationError
 from ._values.events import Emitter, Event
 from ._values.policies import PollPolicy, RetryPolicy, SubmitPolicy, check_positive
@@ -47,13 +47,7 @@ if TYPE_CHECKING:
 _BULK = f"{__package__}.bulk"
 
 
-class _State(Enum):
-    NEW = "is not open yet: use it inside `async with`"
-    OPEN = "is open"
-    CLOSED = "is closed"
-
-
-class DliClient(Catalogue):
+class DliClient(Catalogue, HasFiles):
     """The client of one DLI project: submits exports, watches jobs, lists what there is.
 
     Use it inside `async with`, on asyncio or trio. Building it does no I/O. Closing it ends the
@@ -84,6 +78,10 @@ class DliClient(Catalogue):
         transport: an `httpx.AsyncBaseTransport` in place of the network, such as
             `Emulator().transport()`; it is closed with the client.
         on_event: called with each event, a frozen dataclass; its errors are logged.
+        obs_endpoint: base URL of OBS without a bucket, for `files`; None (default) follows from
+            the region, and an emulator is its own.
+        obs_path_style: whether URLs have buckets in their path, which OBS refuses; None (default)
+            only at an IP address or on this machine.
 
     Raises:
         ConfigurationError: a value breaks a rule; the message names it.
@@ -110,6 +108,8 @@ class DliClient(Catalogue):
         trust_env: bool = True,
         transport: httpx.AsyncBaseTransport | None = None,
         on_event: Callable[[Event], object] | None = None,
+        obs_endpoint: str | None = None,
+        obs_path_style: bool | None = None,
     ) -> None:
         self.endpoint = find_endpoint(endpoint, region)
         check_positive(request_timeout=request_timeout, max_response_size=max_response_size)
@@ -118,19 +118,21 @@ class DliClient(Catalogue):
                 f"auth of type {type(auth).__name__}: must be an httpx.Auth, such as AkSk(...)"
             )
         check_proxy(proxy)
-        self._scope = Scope(region=region or region_of(self.endpoint), project_id=project_id)
+        region = region or region_of(self.endpoint)
+        self._scope = Scope(region, project_id, local=local_endpoint(self.endpoint))
+        self._find_obs(obs_endpoint, obs_path_style, self.endpoint, region)
         self._auth = auth if auth is not None else CredentialChain()
         self._retry = retry or RetryPolicy()
         self._request_timeout = request_timeout
         self._limits = (request_timeout, max_response_size)
         tls = partial(make_ssl_context, verify, cert, trust_env)
-        self._open_own = partial(open_transport, tls, proxy, trust_env, max_connections)
+        connections = max_connections + MAX_CONNECTIONS
+        self._open_own = partial(open_transport, tls, proxy, trust_env, connections)
         self._transport = transport
         self._emit = Emitter(on_event)
         self._throttle = Throttle(max_connections, requests_per_second)
         self._tasks = OwnedTasks()
-        self._state = _State.NEW
-        self._loop: object = None
+        self._lifetime = Lifetime(repr(self))
         self._api: Api | None = None
         self._login: ScopedAuth | None = None
         self._exit = AsyncExitStack()
@@ -165,9 +167,7 @@ class DliClient(Catalogue):
         return client
 
     async def __aenter__(self) -> Self:
-        if self._state is not _State.NEW:
-            raise ClientClosed(f"{self!r}: a client is opened once; make a new one")
-        self._loop = anyio.lowlevel.current_token()
+        self._lifetime.begin()
         transport = await self._open_own() if self._transport is None else self._transport
         wire = await self._exit.enter_async_context(make_client(transport, *self._limits))
         self._exit.push_async_callback(self._tasks.drain)
@@ -184,8 +184,9 @@ class DliClient(Catalogue):
             request_timeout=self._request_timeout,
             emit=self._emit,
         )
+        self._open_files(wire, auth, self._tasks, self._retry, self._request_timeout, self._emit)
         self._api = Api(http, auth.project_id)
-        self._state = _State.OPEN
+        self._lifetime.open()
         return self
 
     async def __aexit__(
@@ -194,7 +195,7 @@ class DliClient(Catalogue):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._state = _State.CLOSED
+        self._lifetime.close()
         if self.job_context.watch is not None:
             self.job_context.watch.close(ClientClosed(CLOSED_MEANWHILE))
         for scope in self._waits:
@@ -209,12 +210,8 @@ class DliClient(Catalogue):
             ClientClosed: outside `async with`.
             ConfigurationError: called on another event loop than the client was opened on.
         """
-        if self._state is not _State.OPEN or self._api is None:
-            raise ClientClosed(f"{self!r} {self._state.value}")
-        if anyio.lowlevel.current_token() != self._loop:
-            raise ConfigurationError(
-                f"{self!r} was opened on another event loop: make one for each"
-            )
+        self._lifetime.check()
+        assert self._api is not None
         return self._api
 
     @property
@@ -243,18 +240,25 @@ class DliClient(Catalogue):
         on_report: OnReport | None = None,
         on_timeout: Literal["detach", "cancel"] = "detach",
         precheck: bool = False,
+        verify: bool = False,
+        fetch: str | os.PathLike[str] | None = None,
     ) -> ExportResult:
         """Submits an export and waits for its end; see `ExportJob.result`.
 
         Args:
             precheck: first look whether database, table and queue exist and the table is MANAGED
                 (default False), which counts towards `timeout`.
+            verify, fetch: then check the files (default False), and bring them into a folder
+                (default None); see `files`. `timeout` does not bound these.
 
         Raises:
             InvalidExport: the precheck found a fault; nothing was submitted.
+            VerificationFailed: the export has finished, and its files are not complete.
         """
         check = partial(self.precheck, spec) if precheck else None
-        return await ExportJob(self, spec)._result(timeout, on_report, on_timeout, check)
+        result = await ExportJob(self, spec)._result(timeout, on_report, on_timeout, check)
+        wanted = verify or fetch is not None
+        return await self.files.complete(result, verify=verify, fetch=fetch) if wanted else result
 
     async def submit(self, spec: TableExport) -> ExportJob:
         """Submits an export and returns its handle, already accepted; see `ExportJob.submit`."""

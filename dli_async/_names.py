@@ -49,6 +49,8 @@ from ._values.events import RequestEvent as RequestEvent
 from ._values.events import RetryEvent as RetryEvent
 from ._values.events import StatusEvent as StatusEvent
 from ._values.events import SubmitEvent as SubmitEvent
+from ._values.files import FilesError as FilesError
+from ._values.files import VerificationFailed as VerificationFailed
 from ._values.policies import PollPolicy as PollPolicy
 from ._values.policies import RetryPolicy as RetryPolicy
 from ._values.policies import SubmitPolicy as SubmitPolicy
@@ -84,6 +86,7 @@ __all__ = (
     "ExportJob",
     "ExportMode",
     "ExportResult",
+    "FilesError",
     "IamToken",
     "InvalidExport",
     "InvalidResponse",
@@ -124,6 +127,7 @@ __all__ = (
     "TableDescription",
     "TableExport",
     "TableRow",
+    "VerificationFailed",
 )
 
 for _value in list(globals().values()):  # tracebacks name the import path that users type

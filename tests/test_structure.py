@@ -29,20 +29,23 @@ FLOORS = """
 _values
 _auth
 _http
+_obs
 _export
 _journal
 bulk
 _client
 _names
 __init__
+obs
 emulator fastapi
 cli
 """
 FLOOR = {room: number for number, line in enumerate(FLOORS.split("\n")) for room in line.split()}
 
-OPTIONAL = set(
-    "typer rich yaml starlette uvicorn duckdb fastapi sse_starlette trio uvloop aiohttp".split()  # noqa: SIM905
-)
+OPTIONAL = {
+    *("typer", "rich", "yaml", "starlette", "uvicorn", "duckdb", "fastapi", "sse_starlette"),
+    *("trio", "uvloop", "aiohttp", "pyarrow"),
+}
 
 
 def module_of(path: Path) -> str:

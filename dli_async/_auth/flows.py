@@ -29,6 +29,7 @@ from .._values.errors import (
     ServerError,
 )
 from . import iam
+from .credentials import Keys
 from .first_use import FirstUse
 from .fresh import Fresh
 from .scope import Scope
@@ -96,6 +97,17 @@ class ScopedAuth(httpx.Auth):
             await self._drive(self._project.renew(self._look_up_project))
         return self._known_project() or ""
 
+    async def keys(self) -> Keys:
+        """Return keys for OBS, which takes no token: those of IAM for it. Errors: see `prepare`."""
+        await self.prepare()
+        await self._drive(self._temporary.renew(self._ask_for_keys))
+        assert self._temporary.value is not None
+        return self._temporary.value
+
+    def discard_keys(self, keys: Keys) -> None:
+        """Forget temporary keys that were refused, so that `keys` gets new ones."""
+        self._temporary.discard(keys)
+
     def describe(self) -> str:
         """Return in words which credentials are used, without secrets."""
         return repr(self)
@@ -106,7 +118,8 @@ class ScopedAuth(httpx.Auth):
         Meant for texts of a server: the gateway prints the signed headers, a security token
         among them, when a signature does not fit.
         """
-        for secret in self._secrets():
+        temporary = self._temporary.value
+        for secret in (*self._secrets(), *(temporary.secrets() if temporary else ())):
             for spelling in (secret, json.dumps(secret)[1:-1]):
                 text = text.replace(spelling, "***") if len(secret) > 3 else text
         return text
@@ -118,6 +131,7 @@ class ScopedAuth(httpx.Auth):
 
     def _reset(self) -> None:
         self._project: Fresh[str] = Fresh("project id", lambda: self.now())
+        self._temporary: Fresh[Keys] = Fresh("temporary keys", lambda: self.now())
         self.first_use = FirstUse(needed=self._may_be_locked)
 
     def _secrets(self) -> Sequence[str]:
@@ -139,6 +153,9 @@ class ScopedAuth(httpx.Auth):
                 "look it up by"
             )
         return iam.find_project(self._iam_endpoint(), self._scope.region)
+
+    def _ask_for_keys(self) -> Steps[tuple[Keys, float | None]]:
+        return iam.fetch_keys(self._iam_endpoint(), self.now())
 
     def _apply(self, request: httpx.Request) -> None:
         project = self._known_project()
@@ -290,6 +307,10 @@ class ForeignAuth(ScopedAuth):
 
     def _look_up_project(self) -> Steps[tuple[str, float | None]]:
         raise ConfigurationError("give project_id (or DLI_PROJECT_ID) with an auth of your own")
+
+    async def keys(self) -> Keys:
+        """Refuse: an auth of the user's own signs for DLI alone."""
+        raise ConfigurationError("files on OBS need AkSk, IamToken, StaticToken or a chain as auth")
 
 
 def _scope_of(request: httpx.Request) -> Scope:

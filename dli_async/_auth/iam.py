@@ -18,14 +18,20 @@ from .._values.errors import (
     RateLimited,
     ServerError,
 )
+from .credentials import Keys, NoKeys
 from .signing import percent_encode
 from .steps import LoginAnswer, LoginCall, Steps, ask, epoch
+from .temporary import parse_keys
 
-__all__ = ["Login", "Token", "fetch_token", "find_project", "key_refused", "token_refused"]
+__all__ = [
+    *("Login", "Token", "fetch_keys", "fetch_token", "find_project", "key_refused"),
+    "token_refused",
+]
 
 # Where IAM does not say how long a token lives; the documented life is 24 hours.
 _LONGEST_WAIT = 24 * 3600.0
 _ASSUMED_LIFE = 3600.0
+_KEY_LIFE = 3600
 _SAYS_TOKEN = re.compile(r"\b(APIG|APIGW)\.0307\b|\bDLI\.001[35]\b")
 
 
@@ -117,6 +123,38 @@ def find_project(endpoint: str, region: str) -> Steps[tuple[str, float | None]]:
     if len(ids) != 1 or not ids[0]:
         raise ConfigurationError(_not_one(region, ids, _request_id(answer)))
     return ids[0], None
+
+
+def fetch_keys(endpoint: str, now: float) -> Steps[tuple[Keys, float | None]]:
+    """Ask IAM for temporary keys with the token of a login; returns them and their life.
+
+    API page: "Obtaining a Temporary Access Key and Security Token Through a Token" (IAM).
+
+    Raises:
+        AuthenticationError: IAM refused the token.
+        InvalidResponse: the answer holds no keys.
+    """
+    token = {"duration_seconds": _KEY_LIFE}
+    call = LoginCall(
+        purpose="temporary keys",
+        method="POST",
+        url=f"{endpoint.rstrip('/')}/v3.0/OS-CREDENTIAL/securitytokens",
+        headers={"Content-Type": "application/json;charset=utf8"},
+        body=json.dumps({"auth": {"identity": {"methods": ["token"], "token": token}}}).encode(),
+        signed=True,
+    )
+    answer = yield from ask(call)
+    if answer.status >= 400:
+        raise refusal(answer, "IAM gave no temporary keys for the token")
+    try:
+        keys = parse_keys(answer, now)
+    except NoKeys as reason:
+        raise InvalidResponse(
+            f"the answer of IAM: {reason}",
+            status_code=answer.status,
+            request_id=_request_id(answer),
+        ) from None
+    return keys, keys.life
 
 
 def refusal(answer: LoginAnswer, doing: str) -> ApiError:

@@ -57,6 +57,10 @@ class AkSk(ScopedAuth):
     def __repr__(self) -> str:
         return f"AkSk({self._keys.shown()})"
 
+    async def keys(self) -> Keys:
+        """Return the keys as they were given."""
+        return self._keys
+
     def describe(self) -> str:
         """Return the masked access key."""
         return self._keys.describe()
@@ -210,6 +214,17 @@ class CredentialChain(RenewingAuth[Keys]):
     def __repr__(self) -> str:
         names = ", ".join(type(source).__name__ for source in self._sources)
         return f"CredentialChain({names})"
+
+    async def keys(self) -> Keys:
+        """Return the keys that were found, renewed if it is time."""
+        await self.prepare()
+        assert self._held.value is not None
+        return self._held.value
+
+    def discard_keys(self, keys: Keys) -> None:
+        """Forget keys that were refused, so that their source is asked again."""
+        if keys.security_token:
+            self._held.discard(keys)
 
     def describe(self) -> str:
         """Return the source that was chosen and the masked key; before that, what will be tried."""

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from .._values.errors import ConfigurationError
 
-__all__ = ["REGIONS", "dli_endpoint", "iam_endpoint", "region_of"]
+__all__ = ["REGIONS", "dli_endpoint", "iam_endpoint", "obs_endpoint", "region_of"]
 
 REGIONS: tuple[str, ...] = (
     "ae-ad-1",
@@ -91,6 +91,11 @@ def iam_endpoint(region: str | None, environ: Mapping[str, str] | None = None) -
     if region in _IAM_ONLY or (region in REGIONS and region not in _WITHOUT_IAM):
         return f"https://iam.{region}.{_domain(region)}"
     return GLOBAL_IAM
+
+
+def obs_endpoint(region: str) -> str:
+    """Return the URL of OBS in a region; buckets are names before its host."""
+    return f"https://obs.{region}.{_domain(region)}"
 
 
 def region_of(url: str) -> str | None:

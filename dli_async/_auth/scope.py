@@ -14,7 +14,7 @@ __all__ = ["Scope"]
 _PROJECT_IN_PATH = re.compile(r"/v\d[^/]*/([0-9a-f]{32})(/|$)")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Scope:
     """What a client knows when it binds a login.
 
@@ -24,12 +24,14 @@ class Scope:
             looked up at IAM by region.
         iam_endpoint: URL of IAM; None means `HUAWEICLOUD_SDK_IAM_ENDPOINT`, the region's, or the
             global one.
+        local: URL of an emulator on this machine, which then is IAM too; None for the cloud.
         environ: None means `os.environ`, read when it is needed.
     """
 
     region: str | None = None
     project_id: str | None = None
     iam_endpoint: str | None = None
+    local: str | None = None
     environ: Mapping[str, str] | None = field(default=None, repr=False)
 
     @classmethod
@@ -55,4 +57,7 @@ class Scope:
 
     def iam(self, preferred: str | None = None) -> str:
         """Return the URL of IAM; `preferred` is what the login itself names, and wins."""
-        return preferred or self.iam_endpoint or iam_endpoint(self.region, self.environ)
+        given = preferred or self.iam_endpoint
+        if not given and self.local and not self.variables().get("HUAWEICLOUD_SDK_IAM_ENDPOINT"):
+            return self.local
+        return given or iam_endpoint(self.region, self.environ)

@@ -19,6 +19,9 @@ from yarl import URL
 # Tokens travel in headers of several kB.
 _HEADER_LIMIT = 128 * 1024
 
+# Bodies are read at once: pausing the socket in between would only cost.
+_READ_AHEAD = 1024 * 1024
+
 # Of all that aiohttp raises, these alone prove that a request never left.
 NEVER_LEFT = (
     aiohttp.ClientConnectorError,
@@ -57,6 +60,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             max_line_size=_HEADER_LIMIT,
             max_field_size=_HEADER_LIMIT,
             auto_decompress=False,
+            read_bufsize=_READ_AHEAD,
             # httpx has set its own, and a signature may cover them.
             skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
         )

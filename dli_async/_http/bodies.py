@@ -21,11 +21,12 @@ _PIECES_IN_A_ROW = 16
 _LAST_CHUNKS = 16
 
 
-async def read_body(response: httpx.Response, limit: int) -> None:
+async def read_body(response: httpx.Response, limit: int, *, is_raw: bool = False) -> None:
     """Reads a response, so that its `content` may be used.
 
     Args:
         limit: bytes at most, both as they come and after decompression.
+        is_raw: whether the body is left as it comes.
 
     Raises:
         InvalidResponse: there are more; the rest of them is not read.
@@ -42,7 +43,7 @@ async def read_body(response: httpx.Response, limit: int) -> None:
     chunks = aiter(stream)
     try:
         # Making another response of it would cost more than reading it.
-        response._content = await _content(chunks, response, limit)
+        response._content = await _content(chunks, response, limit, is_raw)
     except Exception:
         await _stop(chunks)
         raise
@@ -55,8 +56,10 @@ def _announced(response: httpx.Response) -> int:
     return 0
 
 
-async def _content(chunks: AsyncIterator[bytes], response: httpx.Response, limit: int) -> bytes:
-    inflate = _inflating(response)
+async def _content(
+    chunks: AsyncIterator[bytes], response: httpx.Response, limit: int, is_raw: bool
+) -> bytes:
+    inflate = _as_it_is if is_raw else _inflating(response)
     kept: list[bytes] = []
     came = size = 0
     async for chunk in chunks:

@@ -232,12 +232,22 @@ class Wire:
                 except StopIteration:
                     return response
 
-    async def _exchange(self, request: httpx.Request) -> httpx.Response:
+    async def send_raw(self, request: httpx.Request, limit: int) -> httpx.Response:
+        """Sends a request as it is; the body of its answer is left as it came.
+
+        Raises:
+            InvalidResponse: it has more than `limit` bytes.
+        """
+        return await self._exchange(request, limit, is_raw=True)
+
+    async def _exchange(
+        self, request: httpx.Request, limit: int | None = None, *, is_raw: bool = False
+    ) -> httpx.Response:
         request.extensions.setdefault("timeout", self._timeout)
         response = await self.transport.handle_async_request(request)
         response.request = request
         try:
-            await read_body(response, self._max_response_size)
+            await read_body(response, limit or self._max_response_size, is_raw=is_raw)
         except BaseException:
             await response.aclose()
             raise

@@ -23,6 +23,8 @@
     * JobLost                 the service knows no such job, or another one by its id
     * JobTimeout (TimeoutError)  the wait ended; the job may still run
   * JournalError
+  * FilesError                about the files on OBS; more kinds are in `dli_async.obs`
+    * VerificationFailed      the files of an export are not complete
 """
 
 from __future__ import annotations

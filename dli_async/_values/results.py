@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from .enums import JobStatus
+from .files import Fetched, Verification
 from .reports import StatusReport
 from .spec import TableExport
 
@@ -17,6 +18,7 @@ class ExportResult:
 
     `spec` is None when the job was attached by id, `data_path` too unless the service was asked.
     `row_count` is in rows, `input_size` in bytes; None where the service did not say.
+    `verification` and `fetched` are None unless `client.export` was asked for them.
     """
 
     job_id: str
@@ -29,6 +31,8 @@ class ExportResult:
     duration: timedelta | None
     queue_name: str | None
     report: StatusReport
+    verification: Verification | None = None
+    fetched: Fetched | None = None
 
     @classmethod
     def of(cls, report: StatusReport, spec: TableExport | None) -> ExportResult:

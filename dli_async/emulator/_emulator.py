@@ -163,10 +163,11 @@ class Emulator:
             job_bucket=job_bucket or "",
         )
         iam = IamRoutes(self._gate, region, metadata)
+        visitors = Visitors(allowed_hosts)
         self._service = Service(
             withdraw(self._routes(iam, slots_of), without),
             clock=clock,
-            visitors=Visitors(allowed_hosts),
+            visitors=visitors,
             gate=self._gate,
             jobs=self.jobs,
             ledger=self.ledger,
@@ -184,6 +185,7 @@ class Emulator:
             ledger=self.ledger,
             advance=self.advance,
             off_loop=self._off_loop,
+            visitors=visitors,
         )
         self.app = App(self._front.serve)
 

@@ -24,6 +24,7 @@ from .._export.errors import (
     SubmitInDoubt,
 )
 from .._values import errors as errors
+from .._values.files import FilesError, VerificationFailed
 from ._bodies import limited
 from ._words import INTERNAL, words_for
 from .policy import PolicyViolation
@@ -68,6 +69,8 @@ STATUS_OF: dict[type[errors.DliError], HTTPStatus] = {
     JobFailed: HTTPStatus.CONFLICT,
     JobCancelled: HTTPStatus.CONFLICT,
     JobError: HTTPStatus.CONFLICT,
+    VerificationFailed: HTTPStatus.CONFLICT,
+    FilesError: HTTPStatus.BAD_GATEWAY,
     errors.JournalError: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.ClientClosed: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.ConfigurationError: HTTPStatus.INTERNAL_SERVER_ERROR,

@@ -1,7 +1,7 @@
 """Which calls are for OBS, and which bucket and key they mean.
 
-One port serves DLI, IAM and OBS. The host decides where it names a bucket or OBS; on the host that
-all share, the kind of the signature does, which no other service takes.
+One port serves DLI, IAM and OBS. A host of OBS decides; on this machine's own names, which all
+share, the kind of the signature does, which no other service takes.
 """
 
 from __future__ import annotations
@@ -21,13 +21,15 @@ _SIGNED_QUERY = ("X-Amz-Signature", "Signature", "AccessKeyId", "AWSAccessKeyId"
 class Address(NamedTuple):
     """What a call is about; `""` for no bucket (the service) or no key (the bucket).
 
-    `in_host` is virtual-host style; `refused` is path style where the service does not take it.
+    `in_host` is virtual-host style; `is_public` is a host of OBS itself, and `refused` path style
+    there, which the service does not take.
     """
 
     bucket: str
     key: str
     in_host: bool = False
     refused: bool = False
+    is_public: bool = False
 
 
 def straighten(call: Call) -> None:
@@ -43,11 +45,13 @@ def address_of(call: Call) -> Address | None:
     host = host.lower() if host.endswith("]") else re.sub(r":\d+$", "", host).lower()
     if match := _SERVICE.fullmatch(host):
         if match["bucket"]:
-            return Address(match["bucket"], unquote(call.path[1:]), in_host=True)
-        return Address(*_split(call.path), refused=call.path != "/")
+            return Address(match["bucket"], unquote(call.path[1:]), in_host=True, is_public=True)
+        return Address(*_split(call.path), refused=call.path != "/", is_public=True)
+    if not _is_signed_for_obs(call):
+        return None
     if match := _LOCAL.fullmatch(host):
         return Address(match["bucket"], unquote(call.path[1:]), in_host=True)
-    return Address(*_split(call.path)) if _is_signed_for_obs(call) else None
+    return Address(*_split(call.path))
 
 
 def _split(path: str) -> tuple[str, str]:

@@ -12,7 +12,10 @@ from xml.etree import ElementTree
 from .._fronts.delivery import Delivery, stand_in
 from .._jobs.ledger import Ledger, Request
 from .._protocol.answers import Answer
+from .._protocol.answers import Refused as NotAdmitted
+from .._protocol.bodies import read_body
 from .._protocol.calls import Call
+from .._protocol.visitors import Visitors
 from ..faults import Fault, Faults
 from .address import Address, address_of, straighten
 from .answers import BY_STATUS, Refused, document, element, refusal
@@ -36,6 +39,7 @@ class ObsFront:
         find_key: the key of an access key id, if there is one.
         advance: plays what is due, so that files of finished jobs are there.
         off_loop: runs what reads files.
+        visitors: who may call at all; not asked under OBS's own names, which a proxy passes on.
     """
 
     def __init__(
@@ -49,6 +53,7 @@ class ObsFront:
         ledger: Ledger,
         advance: Callable[[], None],
         off_loop: OffLoop,
+        visitors: Visitors,
     ) -> None:
         self._objects = Objects(root)
         self._others = others
@@ -58,6 +63,7 @@ class ObsFront:
         self._ledger = ledger
         self._advance = advance
         self._off_loop = off_loop
+        self._visitors = visitors
         self._served = 0
 
     async def serve(self, call: Call) -> Delivery:
@@ -73,10 +79,21 @@ class ObsFront:
         call.subject = (address.key, address.key.rpartition("/")[2])
         self._ledger.arrived(Request(call.now, call.route, call.request_id, None))
         try:
-            delivery = await self._serve_faulted(call, address)
+            delivery = await self._at_the_door(call, address)
+            return _sealed(delivery or await self._serve_faulted(call, address), call)
         finally:
             self._ledger.left()
-        return _sealed(delivery, call)
+
+    async def _at_the_door(self, call: Call, address: Address) -> Delivery | None:
+        """Looks at who calls, and only then reads what is sent; the answer of a call that ends."""
+        try:
+            if not address.is_public:
+                self._visitors.admit(call)
+            if call.pieces is not None:
+                call.body = await read_body(call.headers.get("content-length"), call.pieces)
+        except NotAdmitted as refused:
+            return Delivery(refused.answer)
+        return None
 
     async def _serve_faulted(self, call: Call, address: Address) -> Delivery:
         fault = self._faults.answer(call, "before")

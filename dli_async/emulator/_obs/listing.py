@@ -76,7 +76,7 @@ def list_objects(
         hidden: keys that the list does not tell.
         etag: what is told of an ETag.
     """
-    objects.bucket(bucket)
+    folder = objects.bucket(bucket)
     most = wanted.limit if limit is None else min(limit, wanted.limit)
     items: list[tuple[str, bool]] = []
     is_truncated = False
@@ -85,13 +85,13 @@ def list_objects(
             is_truncated = most > 0
             break
         items.append(item)
-    found = [objects.get(bucket, key) for key, is_prefix in items if not is_prefix]
+    found = [objects.listed(folder, key) for key, is_prefix in items if not is_prefix]
     last = items[-1][0] if is_truncated else ""
     return document(
         "ListBucketResult",
         [
             *_head(bucket, wanted, len(items), last),
-            *(_contents(item, wanted, etag) for item in found),
+            *(_contents(item, wanted, etag) for item in found if item is not None),
             *(
                 f"<CommonPrefixes>{element('Prefix', wanted.text(key))}</CommonPrefixes>"
                 for key, is_prefix in items

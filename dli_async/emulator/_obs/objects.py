@@ -51,19 +51,28 @@ class Objects:
         Raises:
             Refused: there is no such bucket or key.
         """
-        folder = self.bucket(bucket)
-        path = folder.joinpath(*key.split("/"))
-        if not all(map(_is_name, key.split("/"))) or not self._is_own_file(folder, path):
+        path = self._find(bucket, key)
+        if path is None:
             raise Refused("NoSuchKey")
         return self._describe(key, path)
 
+    def listed(self, folder: Path, key: str) -> Object | None:
+        """An object of a bucket's folder that `keys` has told; None if it has gone meanwhile."""
+        try:
+            return self._describe(key, folder / key)
+        except Refused:
+            return None
+
+    def _find(self, bucket: str, key: str) -> Path | None:
+        folder = self.bucket(bucket)
+        path = folder.joinpath(*key.split("/"))
+        is_key = all(map(_is_name, key.split("/")))
+        return path if is_key and self._is_own_file(folder, path) else None
+
     def delete(self, bucket: str, key: str) -> None:
         """Removes an object if it is there, and the folders that hold nothing any more."""
-        try:
-            path = self.get(bucket, key).path
-        except Refused as refused:
-            if refused.code != "NoSuchKey":
-                raise
+        path = self._find(bucket, key)
+        if path is None:
             return
         path.unlink(missing_ok=True)
         self._etags.pop(path, None)
@@ -107,7 +116,12 @@ def _walk(folder: Path, above: str, after: bytes) -> Iterator[str]:
         entries = list(os.scandir(folder))
     except OSError:  # no such folder, or one that has just gone
         return
-    names = [f"{entry.name}/" if _is_folder(entry) else entry.name for entry in entries]
+    # A link may lead anywhere, so none is told.
+    names = [
+        f"{entry.name}/" if entry.is_dir() else entry.name
+        for entry in entries
+        if not entry.is_symlink()
+    ]
     for name in sorted(names, key=os.fsencode):
         key = f"{above}{name}"
         code = os.fsencode(key)
@@ -116,10 +130,6 @@ def _walk(folder: Path, above: str, after: bytes) -> Iterator[str]:
                 yield from _walk(folder / name, key, after)
         elif code > after:
             yield key
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    return entry.is_dir(follow_symlinks=False)
 
 
 def _is_name(text: str) -> bool:

@@ -1,0 +1,1 @@
+"""The files of exports: listed, verified, fetched, read."""
