@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-NAMES = ("footprint", "journal", "per_request", "startup", "waiting")
+NAMES = ("files", "footprint", "journal", "per_request", "startup", "waiting")
 
 
 @pytest.mark.slow
