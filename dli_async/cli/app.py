@@ -18,6 +18,7 @@ from typer.core import TyperGroup
 
 from ._bulk import commands as _bulk
 from ._exports import commands as _exports
+from ._exports import file_commands as _files
 from ._offline import commands as _offline
 from ._shell.failures import Exit, Failure, one_line
 from ._shell.option_groups import with_groups
@@ -99,14 +100,15 @@ def dli_async(
     dli-async wait JOB_ID                               go on waiting
     dli-async bulk --database sales --to 'obs://bucket/{date}/{database}/{table}'
 
-    Settings, first found wins: the option; DLI_ENDPOINT, DLI_REGION, DLI_PROJECT_ID, DLI_TOKEN;
+    Settings, first found wins: the option; DLI_ENDPOINT, DLI_REGION, DLI_PROJECT_ID, DLI_TOKEN,
+    OBS_ENDPOINT;
     the variables and files of the vendor's SDK, such as HUAWEICLOUD_SDK_AK and _SK.
     `dli-async whoami` shows what was found.
 
     \b
     Exit codes:
       0    finished
-      1    the job failed or was cancelled
+      1    the job failed or was cancelled, or its files are not complete
       2    wrong usage, an export that breaks a rule, or a wrong setting
       3    timed out: `dli-async wait JOB_ID` resumes, unless --on-timeout cancel ended the job
       4    the service, the network, the login or the journal said no
@@ -129,6 +131,9 @@ for _command in (
     _exports.wait,
     _exports.cancel,
     _exports.jobs,
+    _files.ls,
+    _files.verify,
+    _files.fetch,
     _exports.tables,
     _exports.whoami,
     _bulk.bulk,

@@ -24,7 +24,7 @@ from .conftest import Cli, Server, error_line
 
 COMMANDS = {
     *("demo", "emulator", "export", "status", "wait", "cancel", "jobs", "tables", "whoami"),
-    *("bulk", "runs"),
+    *("bulk", "runs", "ls", "verify", "fetch"),
 }
 OF_THE_SERVICE = COMMANDS - {"demo", "emulator", "runs"}
 

@@ -14,6 +14,7 @@ from . import export as _export
 from . import jobs as _jobs
 from . import tables as _tables
 from . import whoami as _whoami
+from .files import FilesOptions
 from .options import JobFilters, JobId, TableFilters, WaitOptions, WaitTimeout, read_table
 
 
@@ -35,6 +36,7 @@ def export(
     ],
     files: ExportOptions,
     waiting: WaitOptions,
+    landed: FilesOptions,
     precheck: Annotated[
         bool,
         typer.Option("--precheck", help="First look whether database, table and queue are there."),
@@ -49,12 +51,14 @@ def export(
     resume with is printed.
 
     Prints what the export came to (row_count in rows, input_size in bytes), or with --no-wait
-    only the job id. Exit code: 0 finished, 1 failed or cancelled, 3 timed out, 5 in doubt.
+    only the job id. Exit code: 0 finished, 1 failed, cancelled or not complete, 3 timed out, 5 in
+    doubt.
 
     \b
     Examples:
       dli-async export sales.orders obs://bucket/orders --data-type json --compress gzip
       dli-async export sales.orders obs://bucket/orders --mode Overwrite --timeout 3600
+      dli-async export sales.orders obs://bucket/orders --verify --fetch out/
       id=$(dli-async export sales.orders obs://bucket/orders --no-wait)
     """
     database_name, table_name = read_table(table)
@@ -64,7 +68,7 @@ def export(
         "data_path": data_path,
         **asdict(files),
     }
-    return _export.export(output, connection, fields, waiting, precheck=precheck)
+    return _export.export(output, connection, fields, waiting, landed, precheck=precheck)
 
 
 def status(*, job_id: JobId, connection: Connection, output: Output) -> int:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from ..._export.job import ExportJob
+from ..._values.errors import ConfigurationError
 from ..._values.results import ExportResult
 from ..._values.spec import TableExport
 from .._shell.connection import Connection
 from .._shell.failures import Exit, Failure
 from .._shell.output import Output, fields_text
 from .._shell.run import run
+from .files import FilesOptions, complete
 from .jobs import job_of
 from .options import OnTimeout, WaitOptions
 from .progress import job_progress
@@ -28,14 +31,23 @@ class _AwaitedJob:
     def interrupted(self) -> Failure:
         return Failure.interrupted(self._job)
 
-    async def export(self, fields: Mapping[str, Any], waiting: WaitOptions, precheck: bool) -> Exit:
+    async def export(
+        self,
+        fields: Mapping[str, Any],
+        waiting: WaitOptions,
+        landed: FilesOptions,
+        precheck: bool,
+    ) -> Exit:
+        if waiting.no_wait and landed.wanted:
+            raise ConfigurationError("--no-wait: there are no files yet to verify or fetch")
         spec = TableExport(**fields)
         async with self._connection.client() as client:
             self._job = job = ExportJob(client, spec)
             if precheck:
                 await client.precheck(spec)
             if not waiting.no_wait:
-                return await self._follow(job, waiting.timeout, waiting.on_timeout)
+                result = await self._follow(job, waiting.timeout, waiting.on_timeout)
+                return self._tell(result, await complete(client, self._output, result, landed))
             job_id = await job.submit()
         self._output.result({"job_id": job_id, "token": job.token, "spec": spec}, job_id)
         return Exit.FINISHED
@@ -43,16 +55,20 @@ class _AwaitedJob:
     async def wait(self, job: str, timeout: float | None) -> Exit:
         async with self._connection.client() as client:
             self._job = job_of(client, job)
-            return await self._follow(self._job, timeout, OnTimeout.DETACH)
+            return self._tell(await self._follow(self._job, timeout, OnTimeout.DETACH), {})
 
-    async def _follow(self, job: ExportJob, timeout: float | None, on_timeout: OnTimeout) -> Exit:
+    async def _follow(
+        self, job: ExportJob, timeout: float | None, on_timeout: OnTimeout
+    ) -> ExportResult:
         with job_progress(self._output) as progress:
-            result = await job.result(
+            return await job.result(
                 timeout=timeout,
                 on_report=progress,
                 on_timeout="cancel" if on_timeout is OnTimeout.CANCEL else "detach",
             )
-        document = _result_document(result)
+
+    def _tell(self, result: ExportResult, landed: dict[str, Any]) -> Exit:
+        document = _result_document(result) | landed
         self._output.result(document, fields_text(document))
         return Exit.FINISHED
 
@@ -62,6 +78,7 @@ def export(
     connection: Connection,
     fields: Mapping[str, Any],
     waiting: WaitOptions,
+    landed: FilesOptions,
     *,
     precheck: bool,
 ) -> Exit:
@@ -71,7 +88,8 @@ def export(
         fields: those of the `TableExport`.
     """
     awaited = _AwaitedJob(output, connection)
-    return run(output, lambda: awaited.export(fields, waiting, precheck), awaited.interrupted)
+    work = partial(awaited.export, fields, waiting, landed, precheck)
+    return run(output, work, awaited.interrupted)
 
 
 def wait(output: Output, connection: Connection, job: str, timeout: float | None) -> Exit:

@@ -51,6 +51,15 @@ class Connection(OptionGroup):
         ),
     ] = None
 
+    obs_endpoint: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Base URL of OBS without a bucket. Default: OBS_ENDPOINT, or that of the region; "
+            "an emulator is its own.",
+        ),
+    ] = None
+
     def client(self, **options: Any) -> DliClient:
         """A client, not yet open; `options` are those of `DliClient`.
 
@@ -66,6 +75,7 @@ class Connection(OptionGroup):
             endpoint=self.endpoint,
             region=self.region,
             project_id=self.project_id,
+            obs_endpoint=self.obs_endpoint,
             auth=None if self.token is None else StaticToken(self.token),
             **options,
         )

@@ -18,6 +18,7 @@ from ..._values.errors import (
     NotFound,
     RequestNotSent,
 )
+from ..._values.files import VerificationFailed
 
 _LOGIN = "log in with DLI_TOKEN, or with HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK"
 _ENDPOINT = "the endpoint is that of --endpoint, DLI_ENDPOINT, --region or DLI_REGION"
@@ -41,6 +42,7 @@ _CODES: tuple[tuple[type[DliError], Exit], ...] = (
     (JobCancelled, Exit.JOB_FAILED),
     (JobLost, Exit.JOB_FAILED),
     (JobTimeout, Exit.TIMED_OUT),
+    (VerificationFailed, Exit.JOB_FAILED),
     (SubmitInDoubt, Exit.IN_DOUBT),
     (InvalidExport, Exit.USAGE),
     (ConfigurationError, Exit.USAGE),
@@ -164,6 +166,8 @@ def _details(error: Exception) -> dict[str, Any]:
         return {name: getattr(error, name) for name in names}
     if isinstance(error, SubmitInDoubt):
         return {"found": [row.job_id for row in error.found]}
+    if isinstance(error, VerificationFailed):
+        return {"differences": list(error.verification.differences)}
     return {"error_code": error.error_code} if isinstance(error, JobFailed) else {}
 
 
