@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from dli_async.emulator import PROJECT_ID, TOKEN, Emulator, NullEngine
+from dli_async.emulator import PROJECT_ID, TOKEN, Emulator
 from dli_async.emulator.server import running
 
 ROOT = Path(__file__).parent.parent
@@ -59,7 +59,7 @@ def test_the_python_blocks_run(number: int, tmp_path: Path) -> None:
     """Examples against "the real service" run against the emulator, set up by the environment."""
 
     async def run() -> subprocess.CompletedProcess[str]:
-        emulator = Emulator(engine=NullEngine({"sales": ["orders"]}), launch=0.0, run=0.05)
+        emulator = Emulator(launch=0.0, run=0.05)
         async with running(emulator) as url:
             return await asyncio.to_thread(
                 subprocess.run,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import time
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from functools import lru_cache
 from urllib.parse import quote
 
@@ -45,7 +45,7 @@ def sign(
         headers: further ones, all of which are signed.
         now: epoch seconds; OBS allows 15 minutes of difference.
     """
-    date = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))
+    date = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%SZ")
     digest = hashlib.sha256(body).hexdigest() if body else _EMPTY
     signed = {name.lower(): value for name, value in headers.items()}
     signed |= {"host": host, "x-amz-content-sha256": digest, "x-amz-date": date}

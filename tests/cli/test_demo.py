@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import time
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
@@ -36,6 +37,8 @@ def test_demo_exports_every_table_in_every_shape(tmp_path: Path) -> None:
     assert len(shapes) == 12
     assert document["rows"] == sum(export["rows"] for export in exports.values())
     assert "[21/21] " in result.stderr
+    assert "fetched crm.balances over OBS: 1 file, " in result.stderr
+    assert "customer_id" in result.stderr
     packed = next(
         e for e in exports.values() if (e["data_type"], e["compress"]) == ("json", "gzip")
     )
@@ -62,7 +65,10 @@ def test_demo_can_run_twice_and_tells_what_failed(
     they should be, the exit code is 1 and the summary and one line say which."""
     monkeypatch.chdir(tmp_path)
     stamp = "obs://demo/20260101-000000"
-    monkeypatch.setattr("dli_async.cli._offline.demo.time.strftime", lambda _: stamp)
+    real = time.strftime  # which dates of requests take too
+    monkeypatch.setattr(
+        time, "strftime", lambda text, *at: stamp if text.startswith("obs:") else real(text, *at)
+    )
     (tmp_path / "obs/demo/20260101-000000").mkdir(parents=True)
 
     def read(folder: Path, spec: TableExport, columns: Sequence[str]) -> FolderContent:

@@ -24,6 +24,7 @@ from ..._values.spec import TableExport
 from .._shell.failures import Exit, one_line
 from .._shell.output import Output, table_of
 from .._shell.run import run
+from .demo_files import bring_back
 from .demo_progress import ExportsDisplay, exports_progress
 from .demo_summary import DemoExport, show_summary
 from .emulator import need_folder, require
@@ -64,6 +65,8 @@ async def _demo(output: Output, options: DemoOptions) -> Exit:
             exports = await _Exporter(client, engine, display).export_all(
                 specs, options.max_running
             )
+        if done := [export for export in exports if export.error is None]:
+            await bring_back(client, output, done[0])
     return show_summary(output, exports, engine.obs.folder(root), anyio.current_time() - started)
 
 

@@ -7,13 +7,12 @@ SDK sends `Date` in place of `x-amz-date` and `region` as the name of the region
 from __future__ import annotations
 
 import base64
-import calendar
 import hashlib
 import hmac
 import re
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from urllib.parse import parse_qsl, quote, unquote
 
@@ -23,6 +22,7 @@ from .address import Address
 from .answers import Refused
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
+_DATE = "%Y%m%dT%H%M%SZ"
 _WINDOW = 15 * 60.0
 _LONGEST_LINK = 7 * 24 * 3600
 _UNSIGNED = "UNSIGNED-PAYLOAD"
@@ -99,7 +99,7 @@ def _claim_of_headers(
         credential,
         tuple(names.split(";")),
         signature,
-        time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(_date_of(call.headers))),
+        datetime.fromtimestamp(_date_of(call.headers), UTC).strftime(_DATE),
         call.headers.get("x-amz-content-sha256", _UNSIGNED),
         query,
         _token_of(call.headers),
@@ -189,7 +189,7 @@ def _moment(text: str) -> float:
     try:
         if "," in text:
             return parsedate_to_datetime(text).timestamp()
-        return calendar.timegm(time.strptime(text, "%Y%m%dT%H%M%SZ"))
+        return datetime.strptime(f"{text}+0000", f"{_DATE}%z").timestamp()
     except ValueError:
         raise Refused("AccessDenied", "a request is signed with its date") from None
 
