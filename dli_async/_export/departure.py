@@ -18,6 +18,8 @@ _AGREE = 60.0
 _BACKWARDS = 5.0
 # The gateway refuses signatures from clocks that are wrong by more than this.
 WRONG_AT_MOST = 900.0
+# Whichever clocks contradict each other: what is older than this by all of them is old.
+_A_DAY = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,19 +74,15 @@ class Departure:
     def started_since(self, now: Moment) -> float:
         """When the job of the first POST started at the earliest, by the service's clock."""
         ages = self.earliest.ages(now)
-        server_now = now.wall - WRONG_AT_MOST if now.server is None else now.server
+        server_now = now.wall if now.server is None else now.server
         bound = server_now - max(0.0, *ages)
-        return bound if _agree(ages) else min(bound, self.earliest.wall - WRONG_AT_MOST)
+        if not _agree(ages):
+            bound -= WRONG_AT_MOST
+        elif now.server is not None and abs(now.server - now.wall) <= WRONG_AT_MOST:
+            return bound
+        return min(bound, self.earliest.wall - WRONG_AT_MOST)
 
     def elapsed(self, now: Moment) -> float:
-        """Seconds since the last POST that are sure to have gone by."""
+        """Seconds since the last POST that are sure to have gone by; 0 within a day of doubt."""
         ages = self.latest.ages(now)
-        if not _agree(ages):
-            ages = self._ages_by_server(now)
-        return max(0.0, min(ages, default=0.0))
-
-    def _ages_by_server(self, now: Moment) -> list[float]:
-        if now.server is None:
-            return []
-        ages = [now.server - self.latest.wall - WRONG_AT_MOST]
-        return ages if self.latest.server is None else [*ages, now.server - self.latest.server]
+        return max(0.0, min(ages) - (0.0 if _agree(ages) else _A_DAY))
