@@ -54,7 +54,9 @@ class JobContext:
         self, spec: TableExport | None, saved: SavedJob, record: SubmitRecord | None
     ) -> Submission:
         """The submit of an export: the one that other handles here have of it, or a new one."""
-        shared = self.registry.recall(saved.export_id) or self.registry.recall(saved.job_id)
+        # What keeps a record keeps its own, and learns from the registry what is known here.
+        known_as = saved.export_id if record is None else None
+        shared = self.registry.recall(known_as) or self.registry.recall(saved.job_id)
         submission = shared or Submission(
             self.api,
             spec,
@@ -63,6 +65,7 @@ class JobContext:
             registry=self.registry,
             emit=self.emit,
             record=record,
+            export_id=saved.export_id,
         )
         if spec is None and shared is None:
             # Attached by id: it belongs to no export of ours, and looks may find it.

@@ -65,7 +65,6 @@ class ExportJob:
         self._seen = LastSeen()
         self._own_watch: Watch | None = None
         self._fresh = False
-        self._export_id = saved.export_id
         self.submission = context.submission(spec, saved, record)
 
     @classmethod
@@ -129,10 +128,10 @@ class ExportJob:
     @property
     def token(self) -> str:
         """Versioned JSON, without secrets, from which `ExportJob.resume` makes this job again."""
-        self._export_id = self._export_id or uuid4().hex
-        self.context.registry.remember(self._export_id, self.submission)
+        export_id = self.submission.export_id = self.submission.export_id or uuid4().hex
+        self.context.registry.remember(export_id, self.submission)
         return SavedJob(
-            export_id=self._export_id,
+            export_id=export_id,
             job_id=self.job_id,
             spec=self.spec,
             departure=self.submission.open_departure,

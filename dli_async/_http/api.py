@@ -110,7 +110,7 @@ class Api:
         # An answer that shows nothing must not pass for one that says that there is nothing.
         if answer.data.get("jobs") is None:
             raise _invalid(answer, "the answer holds no list of jobs")
-        if not rows and count > 0 and page == 1:
+        if not rows and count > PAGE_SIZE * (page - 1):
             raise _invalid(answer, f"a list of {count} jobs shows none of them")
         return JobPage(tuple(rows), count)
 

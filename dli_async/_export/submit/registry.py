@@ -42,6 +42,7 @@ class Registry(Generic[S]):
         self._owned: OrderedDict[str, None] = OrderedDict()
         self._locks: Locks[Target] = Locks()
         self._submissions: WeakValueDictionary[str, S] = WeakValueDictionary()
+        self._job_of: OrderedDict[str, str] = OrderedDict()
         self._in_flight: WeakValueDictionary[Target, anyio.Event] = WeakValueDictionary()
 
     def own(self, job_id: str, submission: S | None = None) -> None:
@@ -63,6 +64,19 @@ class Registry(Generic[S]):
         of its own would find the job owned, and post again.
         """
         self._submissions[export_id] = submission
+
+    def note_job(self, export_id: str, job_id: str) -> None:
+        """Notes which job an export became.
+
+        Tokens and journals may not know it yet, and a look of theirs would find the job owned.
+        """
+        self._job_of[export_id] = job_id
+        if len(self._job_of) > _REMEMBERED:
+            self._job_of.popitem(last=False)
+
+    def job_of(self, export_id: str | None) -> str | None:
+        """The job that an export became, if that was learnt in this client."""
+        return self._job_of.get(export_id) if export_id else None
 
     def recall(self, known_as: str | None) -> S | None:
         """The submit of a token's export id, or of a job id, if it lives in this client."""

@@ -7,13 +7,17 @@ each job's folder once.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import anyio
 
-from ..._http.api import PAGE_SIZE, Api
-from ..._values.errors import DliError
+from ..._http.api import PAGE_SIZE, Api, JobPage
+from ..._values.errors import DliError, NotFound, PermissionDenied
+from ..._values.paths import same_path
 from ..._values.reports import JobRow
+from ..._values.spec import TableExport
 from ..departure import WRONG_AT_MOST, Departure, Moment
 from .locks import Locks
 
@@ -22,6 +26,14 @@ from .locks import Locks
 _MARGIN = 60.0
 _REMEMBERED = 50_000
 _EXPORTS: dict[str, str | int | None] = {"job-type": "EXPORT", "order": "start_time_asc"}
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a look found: jobs of this export, and jobs of its table whose folder is not told."""
+
+    ours: list[JobRow] = field(default_factory=list)
+    unclear: list[JobRow] = field(default_factory=list)
 
 
 class _Round:
@@ -48,7 +60,7 @@ class _Round:
         now = Moment.now(api.http.server_clock.now())
         since = min(departure.started_since(now) for departure in departures) - margin
         rows = {row.job_id: row for row in newest.rows}
-        if len(newest.rows) == PAGE_SIZE and _started_since(newest.rows[-1], since):
+        if _may_hide(newest, since):
             start = max(0, int(since * 1000))
             rows |= {row.job_id: row async for row in api.jobs(_EXPORTS | {"start": start})}
         self._now = now
@@ -111,6 +123,30 @@ class Search:
             self._fetching = None
             ended.set()
 
+    async def look(
+        self, api: Api, spec: TableExport, departure: Departure, owns: Callable[[str], bool]
+    ) -> Found:
+        """The jobs that an export may have become.
+
+        Args:
+            owns: whether a job belongs to an export already.
+        """
+        found = Found()
+        for row in await self.rows_since(api, departure):
+            if _is_of_table(row, spec) and not owns(row.job_id):
+                path = await self._told_path_of(api, row.job_id)
+                if path is None:
+                    found.unclear.append(row)
+                elif same_path(path, spec.data_path):
+                    found.ours.append(row)
+        return found
+
+    async def _told_path_of(self, api: Api, job_id: str) -> str | None:
+        try:
+            return await self.path_of(api, job_id)
+        except (NotFound, PermissionDenied):
+            return None
+
     async def path_of(self, api: Api, job_id: str) -> str | None:
         """The folder of a job, or None if it is not told; it never changes, so is asked once."""
         async with self._locks.get(job_id):
@@ -122,6 +158,20 @@ class Search:
                 if len(self._paths) > _REMEMBERED:
                     self._paths.popitem(last=False)
             return self._paths[job_id]
+
+
+def _may_hide(newest: JobPage, since: float) -> bool:
+    """Whether jobs that started since may stand on other pages than the newest."""
+    rows = newest.rows
+    starts = [row.start_time for row in rows if row.start_time is not None]
+    is_all = len(rows) < PAGE_SIZE and newest.job_count <= len(rows)
+    is_in_order = len(starts) == len(rows) and starts == sorted(starts, reverse=True)
+    return not (is_all or (is_in_order and starts[-1].timestamp() < since))
+
+
+def _is_of_table(row: JobRow, spec: TableExport) -> bool:
+    names = (row.database_name, spec.database_name), (row.table_name, spec.table_name)
+    return all(said is None or said.casefold() == wanted.casefold() for said, wanted in names)
 
 
 def _started_since(row: JobRow, since: float) -> bool:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from typing import Protocol, cast
@@ -18,14 +17,8 @@ import anyio
 
 from ..._http.api import Api
 from ..._http.exchange import HELD_UP
-from ..._values.errors import (
-    AlreadyExists,
-    DliError,
-    NotFound,
-    PermissionDenied,
-)
+from ..._values.errors import AlreadyExists, DliError, RequestNotSent
 from ..._values.events import AdoptionEvent, Emitter, LookEvent, SubmitEvent
-from ..._values.paths import same_path
 from ..._values.policies import RetryPolicy, SubmitPolicy, is_transient, never_carried_out
 from ..._values.reports import ExportAccepted, JobRow
 from ..._values.spec import TableExport
@@ -33,20 +26,13 @@ from ..departure import Departure, Moment
 from ..errors import SubmitInDoubt
 from .admission import Place
 from .registry import Registry
+from .search import Found
 from .verdict import Verdict, judge
 
 _log = logging.getLogger("dli_async.submit")
 
 # A departure is noted again if that took too long, but not for ever.
 _NOTES = 3
-
-
-@dataclass(frozen=True)
-class Found:
-    """What a look found: jobs of this export, and jobs of its table whose folder is not told."""
-
-    ours: list[JobRow] = field(default_factory=list)
-    unclear: list[JobRow] = field(default_factory=list)
 
 
 class SubmitRecord(Protocol):
@@ -67,6 +53,7 @@ class Submission:
     """The submit of one export, by however many callers and however often they are cancelled.
 
     Attributes:
+        export_id: tells this export from others, in tokens and journals; None while none has it.
         job_id: the accepted or adopted job, or None.
         trouble: what kept the last POST from being carried out, or None.
         awaiters: how many tasks await the export now.
@@ -83,9 +70,11 @@ class Submission:
         registry: Registry[Submission],
         emit: Emitter,
         record: SubmitRecord | None = None,
+        export_id: str | None = None,
     ) -> None:
         # A job attached by its id has none, and never submits.
         self.spec = cast(TableExport, spec)
+        self.export_id = export_id
         self.job_id: str | None = None
         self.trouble: DliError | None = None
         self.awaiters = 0
@@ -99,6 +88,7 @@ class Submission:
         self._departure: Departure | None = None
         self._in_flight: anyio.Event | None = None
         self._outcome: ExportAccepted | DliError | None = None
+        self._verdict: Verdict | None = None
         self._doubtful = False
         self._doubts = 0
         self._has_posted = False
@@ -114,8 +104,9 @@ class Submission:
             return
         if job_id is not None:
             self._take(job_id)
-        elif departure is not None and self._departure is None:
+        elif departure is not None and self.open_departure is None:
             self._departure = departure
+            self._has_posted = False
             self._doubtful = True
             self._doubts = 1
 
@@ -131,10 +122,10 @@ class Submission:
         """
         async with self._registry.lock(self.spec):
             await self._registry.wait_in_flight(self.spec)
+            # Another handle of this export may have learnt its job meanwhile.
+            self.job_id = self.job_id or self._registry.job_of(self.export_id)
             while self.job_id is None:
-                if self._doubtful and self._departure is not None:
-                    await self._settle(self._departure)
-                else:
+                if not await self._is_found():
                     await self._post(on_settled)
             if self._record is not None:
                 await self._record.accepted(self.job_id)
@@ -169,7 +160,7 @@ class Submission:
                 places.append(await self._registry.admission.enter())
                 await self._api().export_table(self.spec, partial(self._leave, places), settle)
                 outcome: object = self._outcome
-                if isinstance(outcome, DliError) and not self._doubtful:
+                if isinstance(outcome, DliError) and self._verdict is not Verdict.DOUBT:
                     raise outcome
             except DliError as error:
                 self.trouble = error
@@ -192,6 +183,8 @@ class Submission:
                 # One that took long may have been overtaken, as by a process that was stopped.
                 if anyio.current_time() - started <= HELD_UP:
                     break
+            else:
+                raise RequestNotSent(f"{self.spec}: noting its departure took too long each time")
         except BaseException:
             self._departure = before
             self._land()
@@ -208,7 +201,7 @@ class Submission:
     def _settled(self, on_settled: Callable[[], None], outcome: ExportAccepted | DliError) -> None:
         self._outcome = outcome
         self._has_posted = True
-        verdict = judge(outcome, doubted_before=self._doubts > 0)
+        verdict = self._verdict = judge(outcome, doubted_before=self._doubts > 0)
         if isinstance(outcome, ExportAccepted):
             self._take(outcome.job_id)
             _log.info("%s: submitted as job %s", self.spec, self.job_id)
@@ -218,6 +211,8 @@ class Submission:
             self._doubts += 1
             self._landed |= isinstance(outcome, AlreadyExists)
             _log.warning("%s: the answer to its submit was lost (%s)", self.spec, outcome)
+        elif verdict is Verdict.REFUSED:
+            self._doubtful = False
         self._land()
         on_settled()
 
@@ -231,9 +226,19 @@ class Submission:
         self.job_id = job_id
         self._doubtful = False
         self._registry.own(job_id, self)
+        if self.export_id is not None:
+            self._registry.note_job(self.export_id, job_id)
 
-    async def _settle(self, departure: Departure) -> None:
-        """Looks until the job is found or the grace window is over; then a POST is due again."""
+    async def _is_found(self) -> bool:
+        """Whether the job of an earlier POST is there; if not, a POST is due.
+
+        Until that POST has told more, the export stays in doubt for others: they look first too.
+        """
+        departure = self._departure
+        return self._doubtful and departure is not None and await self._settle(departure)
+
+    async def _settle(self, departure: Departure) -> bool:
+        """Looks until the job is found, or the grace window is over."""
         trouble: DliError | None = None
         found = Found()
         for delay in self._delays(departure):
@@ -247,14 +252,14 @@ class Submission:
                     break
                 continue
             if self._adopted(found.ours):
-                return
+                return True
         if trouble is not None:
             raise self._in_doubt(f"looking for its job failed ({trouble})", ()) from trouble
         if found.unclear:
             raise self._in_doubt("the folder of some jobs could not be told", found.unclear)
         if self._landed or self._doubts >= self._policy.attempts:
             raise self._in_doubt("no job of it was found", found=())
-        self._doubtful = False
+        return False
 
     def _delays(self, departure: Departure) -> Iterator[float]:
         yield 0.0
@@ -291,37 +296,14 @@ class Submission:
 
     async def _look(self, departure: Departure) -> Found:
         """The jobs that this export may have become."""
-        found = Found()
-        for row in await self._registry.search.rows_since(self._api(), departure):
-            if self._may_be_ours(row):
-                await self._sort(row, found)
+        search, owns = self._registry.search, self._registry.owns
+        found = await search.look(self._api(), self.spec, departure, owns)
         ids = tuple(row.job_id for row in found.ours)
         _log.debug("%s: a look found %s", self.spec, ids)
         self._emit(LookEvent(spec=self.spec, found=ids))
         return found
 
-    def _may_be_ours(self, row: JobRow) -> bool:
-        return (
-            not self._registry.owns(row.job_id)
-            and _same_name(row.database_name, self.spec.database_name)
-            and _same_name(row.table_name, self.spec.table_name)
-        )
-
-    async def _sort(self, row: JobRow, found: Found) -> None:
-        try:
-            path = await self._registry.search.path_of(self._api(), row.job_id)
-        except (NotFound, PermissionDenied):
-            path = None
-        if path is None:
-            found.unclear.append(row)
-        elif same_path(path, self.spec.data_path):
-            found.ours.append(row)
-
 
 def _give_back(places: Iterable[Place]) -> None:
     for place in places:
         place.leave()
-
-
-def _same_name(said: str | None, wanted: str) -> bool:
-    return said is None or said.casefold() == wanted.casefold()
