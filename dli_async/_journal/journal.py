@@ -17,6 +17,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
+from uuid import NAMESPACE_URL, uuid5
 
 import anyio.to_thread
 
@@ -161,6 +162,10 @@ class Journal(JournalReader):
         finally:
             await journal._writer.close()
 
+    def export_id(self, entry: JournalEntry) -> str:
+        """Tells an export of this journal from all others, also from those of other journals."""
+        return uuid5(NAMESPACE_URL, f"{self.path.as_uri()}#{entry.id}").hex
+
     async def add(
         self,
         spec: TableExport,
@@ -251,9 +256,12 @@ class Journal(JournalReader):
         """Notes that an export was not accepted, so that there is no job of it."""
         await self._change(export_id, state=ExportState.FAILED, error=error, **_NO_DEPARTURE)
 
-    async def not_sent(self, export_id: int) -> None:
-        """Notes that the POST that was about to leave did not, and that nobody refused it."""
-        await self._change(export_id, state=ExportState.PLANNED, **_NO_DEPARTURE)
+    async def not_sent(self, export_id: int, departure: Departure) -> None:
+        """Takes back what `departing` noted: that POST made nothing, and nobody refused it."""
+        change = partial(
+            changes.take_back, export_id=export_id, owner=self.owner, departure=departure
+        )
+        await self._writer.run(change)
 
     async def trouble(self, export_id: int, error: str) -> None:
         """Notes why an export does not get on, or why it is not known whether it was accepted."""

@@ -69,7 +69,7 @@ class JournalRecord(Record):
         super().__init__(entry.spec, entry.attempt)
         self._journal = journal
         self._entry = entry
-        self._is_marked = entry.departure is not None
+        self._noted: Departure | None = None
         self.job_id = self._noted_id = entry.job_id
         self.past = entry.outcome()
         if entry.owner != journal.owner:
@@ -81,11 +81,12 @@ class JournalRecord(Record):
         entry = self._entry
         if entry.job_id is not None:
             return ExportJob.attach(client, entry.job_id, spec=self.spec)
-        saved = SavedJob(spec=self.spec, departure=entry.departure)
+        export_id = self._journal.export_id(entry)
+        saved = SavedJob(export_id=export_id, spec=self.spec, departure=entry.departure)
         return ExportJob.resume(client, saved.to_text(), record=submit)
 
     async def before_post(self, departure: Departure) -> None:
-        self._is_marked = True
+        self._noted = departure
         await self._journal.departing(self._entry.id, departure)
 
     async def accepted(self, job_id: str) -> None:
@@ -111,8 +112,8 @@ class JournalRecord(Record):
                 await self._journal.trouble(self._entry.id, reason)
         elif reason is not None:
             await self._journal.refused(self._entry.id, reason)
-        elif self._is_marked:
-            await self._journal.not_sent(self._entry.id)
+        elif self._noted is not None:
+            await self._journal.not_sent(self._entry.id, self._noted)
 
     async def again(self, spec: TableExport) -> Record:
         entry = await self._journal.plan_again(self._entry, spec)

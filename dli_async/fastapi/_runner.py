@@ -81,6 +81,8 @@ class Runner:
         if taken:
             _log.info("taking care of %d exports that nobody held", len(taken))
         for entry in taken:
+            # What still runs here of it was given up, and may know less than the journal.
+            self._let_go(entry.id)
             self.start(entry)
 
     async def _align(self) -> None:
@@ -89,12 +91,15 @@ class Runner:
         entries = await self._journal.entries(owner=self._journal.owner, states=UNENDED)
         held = {entry.id for entry in entries}
         for export_id in running - held:
-            if scope := self._running.get(export_id):
-                scope.cancel()
+            self._let_go(export_id)
         for export_id in held - self._running.keys():
             # Asked anew, because it may have ended since the list was read.
             for entry in await self._journal.claim(export_id, lease=self._lease):
                 self.start(entry)
+
+    def _let_go(self, export_id: int) -> None:
+        if scope := self._running.get(export_id):
+            scope.cancel()
 
     async def _care(self, entry: JournalEntry, scope: anyio.CancelScope) -> None:
         try:

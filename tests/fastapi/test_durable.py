@@ -101,7 +101,7 @@ async def test_exports_of_a_dead_worker_are_taken_over(
     nothing sent, a POST of unknown fate that made a job, a job that runs."""
     dead = await journal_of("dead")
     entries = await dead.accept(
-        [export(1), export(2), export(3)], identity="alice", max_active=None, lease=0.3
+        [export(1), export(2), export(3)], identity="alice", max_active=None, lease=600
     )
     async with fast_client(emulator) as client:
         await dead.departing(entries[1].id, departure())
@@ -109,6 +109,7 @@ async def test_exports_of_a_dead_worker_are_taken_over(
             job = await client.submit(entry.spec)
         await dead.departing(entries[2].id, departure())
         await dead.submitted(entries[2].id, job.job_id)
+    await dead.renew(lease=0.001)
     alive = await journal_of("alive")
     async with fast_client(emulator) as client, Runner(client, alive, 0.3).serving():
         await until_ended(alive, 3)
@@ -149,14 +150,15 @@ async def test_a_worker_that_was_overtaken_sends_nothing(journal_of: Callable[..
     was sent; what it learnt of a job still counts, and keeps the other one from posting."""
     slow, quick = await journal_of("slow"), await journal_of("quick")
     (entry,) = await slow.accept([export()], identity=None, max_active=None, lease=600)
-    await slow.departing(entry.id, departure())
+    left = departure()
+    await slow.departing(entry.id, left)
     await slow.renew(lease=0.001)
     await until_lease_ends(await slow.entry(entry.id))
     (claimed,) = await quick.claim(lease=60)
     assert claimed.id == entry.id
     with pytest.raises(JournalError, match="not for slow"):
         await slow.departing(entry.id, departure())
-    await slow.not_sent(entry.id)
+    await slow.not_sent(entry.id, left)
     await slow.refused(entry.id, "no")
     assert (await quick.entry(entry.id)).state == "submitting"
     await slow.submitted(entry.id, "job-1")

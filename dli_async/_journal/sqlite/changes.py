@@ -102,6 +102,16 @@ def note_departure(
         raise JournalError(f"export {export_id} is not for {owner} to submit any more")
 
 
+def take_back(db: sqlite3.Connection, export_id: int, *, owner: str, departure: Departure) -> None:
+    """Writes that a POST which was noted made nothing, unless another one was noted since."""
+    db.execute(
+        "UPDATE exports SET state = ?, doubted_at = NULL, doubted_at_server = NULL, "
+        "departed_at = NULL, departed_at_server = NULL, updated_at = ? "
+        f"WHERE id = ? AND owner = ? AND departed_at = ? AND job_id IS NULL AND {_UNENDED}",
+        (ExportState.PLANNED, time.time(), export_id, owner, departure.latest.wall),
+    )
+
+
 def plan(db: sqlite3.Connection, spec: TableExport, owner: str) -> JournalEntry:
     """The latest attempt of an export for a bulk run, which takes it over; a new one if none.
 

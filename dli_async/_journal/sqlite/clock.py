@@ -16,18 +16,21 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 def wind_up(db: sqlite3.Connection) -> None:
     """Gives a connection the function `journal_now()`, in seconds since 1970.
 
-    After another start of the machine the clock is set anew. Nobody lives then who held a lease.
+    After another start of the machine the clock is set anew. Nobody lives then who held a lease;
+    leases of a journal that had no clock yet were given by the time of day, and stay.
     """
     boot, uptime = _boot(), _uptime()
     row = db.execute("SELECT boot, wall, uptime FROM clock").fetchone()
-    if row is None or row["boot"] != boot or row["uptime"] > uptime:
+    is_other_boot = row is not None and (row["boot"] != boot or row["uptime"] > uptime)
+    if row is None or is_other_boot:
         db.execute("DELETE FROM clock")
         row = {"wall": time.time(), "uptime": uptime}
         db.execute(
             "INSERT INTO clock (boot, wall, uptime) VALUES (?, ?, ?)",
             (boot, row["wall"], uptime),
         )
-        db.execute("UPDATE exports SET lease_expires_at = 0 WHERE lease_expires_at IS NOT NULL")
+        if is_other_boot:
+            db.execute("UPDATE exports SET lease_expires_at = 0 WHERE lease_expires_at IS NOT NULL")
     started_at = row["wall"] - row["uptime"]
     db.create_function("journal_now", 0, lambda: started_at + _uptime())
 
