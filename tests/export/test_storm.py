@@ -77,6 +77,21 @@ def faults_of(rnd: Random) -> list[dict[str, Any]]:
     return mix
 
 
+Ends = dict[str, tuple[str | None, JobStatus]]
+
+
+def check_exactly_once(emulator: Emulator, ends: Ends) -> None:
+    """The invariants of every storm: one job for each export, its own, to its true end."""
+    made = {job["job_id"]: job for job in emulator.ledger.as_dict()["jobs"]}
+    per_path = Counter(job["spec"]["data_path"] for job in made.values())
+    assert {path: n for path, n in per_path.items() if n > 1} == {}, "made twice"
+    assert set(per_path) == set(ends), "lost, or made for nobody"
+    for path, (job_id, status) in ends.items():
+        job = made[str(job_id)]
+        assert job["spec"]["data_path"] == path, "somebody else's job"
+        assert job["state"] == status, "not the job's true end"
+
+
 @dataclass
 class Storm:
     """One run: what was asked for, and what came of it."""
@@ -85,7 +100,7 @@ class Storm:
     emulator: Emulator
     client: DliClient
     rnd: Random
-    ends: dict[str, tuple[str | None, JobStatus]] = field(default_factory=dict)
+    ends: Ends = field(default_factory=dict)
     jobs: dict[str, ExportJob] = field(default_factory=dict)
 
     async def export(self, number: int) -> None:
@@ -135,17 +150,6 @@ class Storm:
             limit = float("inf") if timeout is None else timeout
             assert spent <= limit + REQUEST_TIMEOUT + 1, f"a wait of {limit} s took {spent} s"
 
-    def check(self) -> None:
-        """The invariants of a storm."""
-        made = {job["job_id"]: job for job in self.emulator.ledger.as_dict()["jobs"]}
-        per_path = Counter(job["spec"]["data_path"] for job in made.values())
-        assert set(per_path) == set(self.ends), "lost, or made for nobody"
-        assert {path: n for path, n in per_path.items() if n > 1} == {}, "made twice"
-        for path, (job_id, status) in self.ends.items():
-            job = made[str(job_id)]
-            assert job["spec"]["data_path"] == path, "somebody else's job"
-            assert job["state"] == status, "not the job's true end"
-
 
 @pytest.mark.parametrize("seed", SEEDS)
 async def test_a_storm_makes_every_export_exactly_once(
@@ -180,7 +184,7 @@ async def test_a_storm_makes_every_export_exactly_once(
             for number in range(100):
                 tasks.start_soon(storm.export, number)
         assert client.detached == []
-    storm.check()
+    check_exactly_once(emulator, storm.ends)
     assert len(client._tasks) == 0
     assert client._waits == set()
 

@@ -3,6 +3,11 @@
 A look lists EXPORT jobs that started since the attempt by the server's clock, compares database
 and table, then asks each candidate's detail for its folder. It never takes a job that another
 export owns. Lists lag, so looks go on through a grace window before another POST.
+
+What remains: a process looks at the time after its note and right before it sends, but one that is
+stopped after that and before the socket may still post what another has posted meanwhile. Whoever
+finds the note looks through the whole grace first, so it takes a stop at just that point for longer
+than `request_timeout` and `grace` together.
 """
 
 from __future__ import annotations
