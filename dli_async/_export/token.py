@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +15,7 @@ from .departure import Departure, Moment
 # clock when its first try was due.
 VERSION = 2
 _READABLE = (1, 2)
+_LATEST = 1e11  # seconds since 1970: the year 5138
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +58,7 @@ class SavedJob:
             version = fields["v"]
         except (ValueError, TypeError, KeyError, RecursionError):
             raise ConfigurationError(
-                f"token={token[:40]!r}: must be the text of ExportJob.token"
+                f"token of {len(token)} characters: must be the text of ExportJob.token"
             ) from None
         if version not in _READABLE:
             known = " or ".join(map(str, _READABLE))
@@ -110,6 +110,6 @@ def _moment(departure: Mapping[str, Any], name: str) -> Moment:
 
 def _seconds(name: str, value: Any) -> float:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not math.isfinite(value):
-        raise ConfigurationError(f"token: {name} must be a number of seconds")
+    if not is_number or not 0 <= value < _LATEST:
+        raise ConfigurationError(f"token: {name} must be a number of seconds since 1970")
     return float(value)

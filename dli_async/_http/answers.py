@@ -82,6 +82,8 @@ _QUOTED = 256 * 1024
 _LONGEST_SECRET = 16 * 1024
 _LONGEST_WAIT = 366 * 24 * 3600.0
 
+# Characters of a code or a request id, which are short where they are one.
+_LONGEST_ID = 128
 Redact = Callable[[str], str]
 
 
@@ -231,7 +233,8 @@ def _refusal(
     message = _masked(message, redact) or _line(text)
     if not message and "location" in headers:
         message = f"redirects are not followed (to {_masked(headers['location'], redact)})"
-    code = code or find_code(message) or ""
+    code = _masked(code, redact)[:_LONGEST_ID] or find_code(message) or ""
+    request_id = _masked(request_id, redact)[:_LONGEST_ID]
     return _error_class(status_code, code, message)(
         message,
         status_code=status_code,

@@ -6,6 +6,7 @@ Trying again stands above authentication, so that every try is signed anew.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from functools import lru_cache, partial
 from importlib.metadata import version
@@ -34,7 +35,7 @@ from .call import Call
 from .owned_tasks import OwnedTasks
 from .server_clock import ServerClock
 from .throttle import Throttle
-from .transport import TRANSPORT_ERRORS, Wire, never_left, stands_cancelling
+from .transport import TRANSPORT_ERRORS, MayLeave, Wire, never_left, stands_cancelling
 
 _log = logging.getLogger("dli_async.http")
 
@@ -136,15 +137,12 @@ class Http:
             self._leave(alone)
             raise
         outcome: Answer | DliError = ResponseLost(f"{call.method} {call.path}: cut off")
-        left_at = anyio.current_time()
+        may_leave = _for_a_while()
 
         async def exchange() -> None:
             nonlocal outcome
             try:
-                # A process that was stopped here meanwhile may have been given up by others.
-                if anyio.current_time() - left_at > HELD_UP:
-                    raise RequestNotSent(f"{call.method} {call.path}: held up before it left")
-                outcome = await self._exchange(call)
+                outcome = await self._exchange(call, may_leave)
             except DliError as error:
                 outcome = error
 
@@ -201,11 +199,11 @@ class Http:
         if alone:
             self._first_use.leave()
 
-    async def _exchange(self, call: Call) -> Answer:
+    async def _exchange(self, call: Call, may_leave: MayLeave | None = None) -> Answer:
         started = anyio.current_time()
         outcome: Answer | BaseException | None = None
         try:
-            outcome = await self._read(*await self._send(call))
+            outcome = await self._read(*await self._send(call, may_leave))
         except BaseException as error:
             outcome = error
             self._heed(error, started)
@@ -224,8 +222,12 @@ class Http:
             return read()
         return await anyio.to_thread.run_sync(read, limiter=self._large_answers)
 
-    async def _send(self, call: Call) -> tuple[int, httpx.Headers, bytes]:
+    async def _send(
+        self, call: Call, may_leave: MayLeave | None
+    ) -> tuple[int, httpx.Headers, bytes]:
         request = self._build(call)
+        if may_leave is not None:
+            request.extensions["may_leave"] = may_leave
         if self._client.is_closed:
             raise ClientClosed(f"{call.method} {call.path}: its client is closed")
         try:
@@ -304,6 +306,15 @@ class Http:
                 error=str(error),
             )
         )
+
+
+def _for_a_while() -> MayLeave:
+    """Whether it is still about now, by the clock of the event loop and by that of the machine.
+
+    The first stands still while a machine sleeps, the second may be set.
+    """
+    began, wall = anyio.current_time(), time.time()
+    return lambda: anyio.current_time() - began <= HELD_UP and time.time() - wall <= HELD_UP
 
 
 def _reason(error: BaseException) -> str:

@@ -6,6 +6,9 @@ import anyio
 
 from .answers import http_date
 
+# Years that a service may be in; others would not even fit a journal.
+_FIRST, _LAST = 2000, 2200
+
 
 class ServerClock:
     """The service's clock, as the `Date` of its answers tells it."""
@@ -22,4 +25,6 @@ class ServerClock:
     def now(self) -> float | None:
         """What it shows, in seconds since 1970; None while no answer has told it."""
         date = http_date(self._date)
-        return None if date is None else date.timestamp() + anyio.current_time() - self._at
+        if date is None or not _FIRST <= date.year <= _LAST:
+            return None
+        return date.timestamp() + anyio.current_time() - self._at

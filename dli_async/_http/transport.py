@@ -2,7 +2,7 @@
 
 httpx's own pool must not be used on asyncio under load: its cost grows with the requests in flight
 and cancellations leak its slots for good (encode/httpcore#1093). There aiohttp's pool carries the
-requests; on trio httpx's own does, behind tasks that are never cancelled (see `_tasks`).
+requests; on trio httpx's own does, behind tasks that are never cancelled (see `owned_tasks`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import anyio.to_thread
 import httpx
 import sniffio
 
-from .._values.errors import ConfigurationError
+from .._values.errors import ConfigurationError, RequestNotSent
 from .bodies import MAX_RESPONSE_SIZE, read_body
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ KEEPALIVE = 20.0
 
 Verify = bool | str | Path | ssl.SSLContext
 Cert = str | tuple[str, str] | tuple[str, str, str]
+MayLeave = Callable[[], bool]
+"""Whether a request that was announced may still leave."""
 ProxyFor = Callable[[httpx.URL], str | None]
 
 # Raised by the transports; anything else that a user's own code raises is not the network's.
@@ -244,6 +246,10 @@ class Wire:
         self, request: httpx.Request, limit: int | None = None, *, is_raw: bool = False
     ) -> httpx.Response:
         request.extensions.setdefault("timeout", self._timeout)
+        # Right before the bytes, since a login may renew its credentials before and between POSTs.
+        may_leave: MayLeave | None = request.extensions.get("may_leave")
+        if may_leave is not None and not may_leave():
+            raise RequestNotSent(f"{request.method} {request.url.path}: held up before it left")
         response = await self.transport.handle_async_request(request)
         response.request = request
         try:

@@ -1,4 +1,4 @@
-"""What a journal holds, as values: exports, their changes, and who opened the file."""
+"""What a journal holds, as values: exports and their changes."""
 
 from __future__ import annotations
 
@@ -178,9 +178,16 @@ def _departed(wall: datetime, server: datetime | None) -> Moment:
     return Moment(wall.timestamp(), None if server is None else server.timestamp())
 
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# A time that cannot be told must not keep a whole journal from being read.
+_LEAST, _MOST = -6e10, 2e11
+
+
 def moment(seconds: float | None) -> Any:
     """Seconds since 1970 as a datetime in UTC."""
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+    if seconds is None:
+        return None
+    return _EPOCH + timedelta(seconds=min(max(seconds, _LEAST), _MOST))
 
 
 def _plain(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What a bulk run remembers of its exports: in memory only, or in a journal."""
+"""What is remembered of an attempt: in memory only, or in a journal."""
 
 from __future__ import annotations
 

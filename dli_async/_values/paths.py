@@ -19,6 +19,7 @@ PATTERN = f"^(?:[oO][bB][sS]|[sS]3[aA])://{_BUCKET}(?:/{_NAME})+/?$"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _FORBIDDEN = re.compile(f"[{re.escape(FORBIDDEN)}]")
 _SCHEMES = ("obs", "s3a")
+LONGEST = 1024
 _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*)://(.*)$", re.DOTALL)
 
 
@@ -31,6 +32,8 @@ def normalise_path(text: str) -> str:
     match = _SCHEME.match(text)
     if match is None or match[1].lower() not in _SCHEMES:
         raise ValueError("must start with obs:// (s3a:// is accepted and sent as obs://)")
+    if len(text.encode(errors="replace")) > LONGEST:
+        raise ValueError(f"must not be longer than {LONGEST:,} bytes, as keys of OBS are not")
     _check_characters(text)
     bucket, _, below = match[2].partition("/")
     folders = below.removesuffix("/")

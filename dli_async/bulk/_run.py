@@ -172,8 +172,8 @@ class Run:
         if not isinstance(end, JobFailed):
             return None
         folder = f"{spec.data_path}-attempt-{record.attempt + 1}"
-        fresh = spec.model_copy(update={"data_path": folder})
         try:
+            fresh = spec.model_copy(update={"data_path": folder})
             self._take_folder(fresh)
             return await record.again(fresh)
         except InvalidExport as error:

@@ -149,10 +149,10 @@ class Writer:
             with self._open_file() as db:
                 self._tell(opened.settle)
                 self._write_until_closed(db)
-        except (sqlite3.Error, OSError) as error:
-            opened.error = explain(self._path, error)
         except DliError as error:
             opened.error = error
+        except Exception as error:  # whatever it is, nobody may be left to wait for ever
+            opened.error = explain(self._path, error)
         if opened.error is not None:
             self._tell(opened.settle)
         self._tell(self._ended.set)

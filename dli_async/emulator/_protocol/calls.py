@@ -52,7 +52,7 @@ class Call:
         text = self.arguments.get(name, "")
         if text == "":
             return default
-        value = int(text) if text.lstrip("-").isdecimal() else None
+        value = int(text) if text.lstrip("-").isdecimal() and len(text) < 20 else None
         if value is None or value < low or (high is not None and value > high):
             span = f"at least {low}" if high is None else f"between {low} and {high}"
             raise Refused(dli_error("DLI.0001", f"{name} must be an integer {span}: {text!r}"))
