@@ -85,4 +85,8 @@ class Departure:
     def elapsed(self, now: Moment) -> float:
         """Seconds since the last POST that are sure to have gone by; 0 within a day of doubt."""
         ages = self.latest.ages(now)
-        return max(0.0, min(ages) - (0.0 if _agree(ages) else _A_DAY))
+        if _agree(ages):
+            return max(0.0, min(ages))
+        if now.server is None:
+            return 0.0
+        return max(0.0, min(*ages, now.server - self.latest.wall) - _A_DAY)

@@ -21,8 +21,9 @@ class ExportState(StrEnum):
     """How far an export is.
 
     `SUBMITTING` is written right before the POST leaves, so after a crash it means: look before
-    posting again. The last four are the end: `FAILED` without a job id was never accepted, and of
-    a job that is `LOST` the service knows nothing, or shows another export under its id.
+    posting again. The last four are the end: `FAILED` without a job id was never accepted. Of a
+    job that is `LOST` the service knows nothing, or shows another export under its id; without a
+    job id it was given up while in doubt, and its job may run.
     """
 
     PLANNED = "planned"

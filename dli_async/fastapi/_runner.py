@@ -45,6 +45,7 @@ class Runner:
         self._journal = journal
         self._lease = lease
         self._running: dict[int, anyio.CancelScope] = {}
+        self._next: dict[int, JournalEntry] = {}
         self._tasks: TaskGroup | None = None
 
     @asynccontextmanager
@@ -81,9 +82,7 @@ class Runner:
         if taken:
             _log.info("taking care of %d exports that nobody held", len(taken))
         for entry in taken:
-            # What still runs here of it was given up, and may know less than the journal.
-            self._let_go(entry.id)
-            self.start(entry)
+            self._start_anew(entry)
 
     async def _align(self) -> None:
         """Lets go of exports that others have taken over, and starts those forgotten here."""
@@ -96,6 +95,14 @@ class Runner:
             # Asked anew, because it may have ended since the list was read.
             for entry in await self._journal.claim(export_id, lease=self._lease):
                 self.start(entry)
+
+    def _start_anew(self, entry: JournalEntry) -> None:
+        """Starts an export; what still runs here of it may know less than the journal."""
+        if entry.id in self._running:
+            self._next[entry.id] = entry
+            self._let_go(entry.id)
+        else:
+            self.start(entry)
 
     def _let_go(self, export_id: int) -> None:
         if scope := self._running.get(export_id):
@@ -114,6 +121,8 @@ class Runner:
             _log.exception("export %d: will be taken up again", entry.id)
         finally:
             del self._running[entry.id]
+            if following := self._next.pop(entry.id, None):
+                self.start(following)
 
 
 class _Care:
@@ -141,7 +150,9 @@ class _Care:
         hopeless = not _may_pass(self._attempt.job, error)
         # The journal's words are shown to callers, so the whole of them is kept here.
         _log.warning("export %d: %s: %s", self._id, type(error).__name__, error)
-        if hopeless:
+        if hopeless and self._attempt.job.in_doubt:
+            await self._journal.lost(self._id, words_for(error))
+        elif hopeless:
             await self._journal.refused(self._id, words_for(error))
         await self._record.left(self._attempt.job, None)
         if not hopeless:

@@ -25,6 +25,8 @@ from .policy import PolicyViolation
 
 _ENDS = ", ".join(repr(str(state)) for state in ENDS)
 _UNENDED = f"state NOT IN ({_ENDS})"
+# Given up, and its job may run all the same.
+_IN_DOUBT = f"(state = '{ExportState.LOST}' AND job_id IS NULL)"
 UNENDED = tuple(state for state in ExportState if state not in ENDS)
 
 
@@ -175,7 +177,7 @@ def _check_folders(
         if other is not None:
             raise FolderInUse(f"data_path {folder!r} of an export overlaps {other!r} of another")
         overlaps, folders = changes.overlapping(folder)
-        if _any_export(db, f"{overlaps} AND {_UNENDED}", folders):
+        if _any_export(db, f"{overlaps} AND ({_UNENDED} OR {_IN_DOUBT})", folders):
             raise FolderInUse(f"an export to or around data_path {folder!r} has not ended")
         if spec.export_mode is ExportMode.OVERWRITE:
             _check_files_of_others(db, folder, identity)

@@ -121,3 +121,12 @@ def test_a_departure_that_is_none_is_refused(departure: object) -> None:
     token = json.dumps({"v": 2, "spec": spec().body(), "departure": departure})
     with pytest.raises(ConfigurationError, match="token"):
         SavedJob.from_text(token)
+
+
+def test_a_clock_that_jumps_by_days_does_not_shorten_the_grace() -> None:
+    """Where the note told the time by one clock, the service tells that this one has jumped."""
+    left = Departure.at(Moment(1e9))
+    now = Moment(1e9 + 10 + 3 * 86_400, server=1e9 + 10)
+    assert left.elapsed(now) == 0
+    assert left.elapsed(Moment(now.wall)) == 0
+    assert left.elapsed(Moment(2e9, server=2e9)) > 86_400

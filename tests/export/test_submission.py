@@ -21,6 +21,7 @@ from dli_async import (
     InvalidResponse,
     JobTimeout,
     NotFound,
+    PermissionDenied,
     RateLimited,
     RequestNotSent,
     ResponseLost,
@@ -480,3 +481,18 @@ async def test_equal_exports_are_submitted_one_after_the_other() -> None:
         tasks.start_soon(client.submit, spec())
         tasks.start_soon(client.submit, spec())
     assert service.times[1] - service.times[0] >= 5
+
+
+async def test_a_refusal_tells_nothing_of_an_earlier_post_in_doubt() -> None:
+    """The second POST was refused; the first may have landed, and is looked for again."""
+    lost = httpx.ReadError("reset")
+    service = Service(submit=[lost, refused(403, "DLI.0003")], detail=details(job_7=OURS))
+    async with service.client(submit=SubmitPolicy(grace=4)) as client:
+        service.set(jobs=listing())
+        job = ExportJob(client, spec())
+        with pytest.raises(PermissionDenied):
+            await job.submit()
+        assert job.in_doubt
+        service.set(jobs=listing(row("job-7")))
+        assert await job.submit() == "job-7"
+    assert service.count("submit") == 2

@@ -25,10 +25,12 @@ from dli_async import (
     StatusEvent,
     SubmitEvent,
     SubmitInDoubt,
+    SubmitPolicy,
     TableExport,
 )
 from dli_async.bulk import export_many
 from dli_async.emulator import Emulator
+from dli_async.fastapi import FolderInUse
 from dli_async.fastapi._runner import Runner, _may_pass
 from dli_async.fastapi._store import WebJournal
 from tests.conftest import REAL
@@ -328,3 +330,24 @@ async def test_a_bulk_run_keeps_off_exports_of_the_web(
         (outcome,) = [one async for one in outcomes]
     assert isinstance(outcome.error, JournalError)
     assert not emulator.ledger.jobs
+
+
+async def test_what_stays_in_doubt_keeps_its_folder(
+    emulator: Emulator, journal_of: Callable[..., Any]
+) -> None:
+    """The job of a lost answer may run: nobody else gets the folder, and a bulk run looks again."""
+    lost_answer = {"route": "export-table", "when": "after", "kind": "reset", "nth": 1}
+    hidden = {"route": "detail", "when": "before", "kind": "status:403"}
+    emulator.faults.set([lost_answer, hidden])
+    journal = await journal_of("me")
+    client = fast_client(emulator, submit=SubmitPolicy(grace=0.1))
+    async with client, Runner(client, journal, 5).serving():
+        await journal.accept([export()], identity=None, max_active=None, lease=60)
+        await journal.release([1])
+        await until_ended(journal, 1)
+    (given_up,) = await journal.entries()
+    assert (given_up.state, given_up.job_id) == ("lost", None)
+    assert given_up.departure is not None
+    with pytest.raises(FolderInUse):
+        await journal.accept([export()], identity="other", max_active=None, lease=60)
+    assert (await journal.plan(export())).state == "submitting"

@@ -392,3 +392,16 @@ def test_secrets_that_the_gateway_prints_are_masked() -> None:
     with pytest.raises(InvalidResponse) as unreadable:
         read_answer(200, {}, b"<p>Authorization: Basic abc</p>")
     assert "abc" not in str(unreadable.value) + unreadable.value.text
+
+
+def test_codes_and_request_ids_are_masked_and_short() -> None:
+    """A gateway may quote what it was sent anywhere."""
+    body = {
+        "error_code": "APIGW.0301 X-Auth-Token: hush",
+        "error_msg": "no",
+        "request_id": "authorization=hush" + "x" * 10_000,
+    }
+    with pytest.raises(ApiError) as caught:
+        read(401, body)
+    assert "hush" not in f"{caught.value} {caught.value.error_code} {caught.value.request_id}"
+    assert len(str(caught.value)) < 500

@@ -286,3 +286,10 @@ async def test_an_empty_list_says_that_there_are_no_jobs() -> None:
     assert (page.rows, page.job_count) == ((), 0)
     async with over(Called({"jobs": [], "job_count": 7})) as api:
         assert (await api.list_jobs({}, page=2)).rows == ()
+
+
+async def test_a_date_of_another_millennium_is_no_clock() -> None:
+    """It would not fit a journal, and hides jobs."""
+    async with over(Called({"jobs": []}, Date="Fri, 31 Dec 9999 23:59:59 -1200")) as api:
+        await api.list_jobs({})
+        assert api.http.server_clock.now() is None

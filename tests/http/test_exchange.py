@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -37,7 +37,7 @@ from dli_async import (
 from dli_async._auth import Scope, bind
 from dli_async._http.answers import Answer
 from dli_async._http.call import Call
-from dli_async._http.exchange import Http, make_client
+from dli_async._http.exchange import HELD_UP, Http, make_client
 from dli_async._http.owned_tasks import OwnedTasks
 from dli_async._http.throttle import Throttle
 from dli_async._http.transport import Wire
@@ -489,3 +489,29 @@ def test_a_call_without_values_has_no_query() -> None:
     assert Call("GET", "/a", {"b": None}).target() == "/a"
     assert Call("GET", "/a").target() == "/a"
     assert Call("GET", "/a", {"b": False, "a": 1}).target() == "/a?a=1&b=false"
+
+
+class Renewing(httpx.Auth):
+    """A login that takes its time to renew itself after a refusal, and sends the request again."""
+
+    async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[Any, Any]:
+        response = yield request
+        if response.status_code == 401:
+            await anyio.sleep(HELD_UP + 1)
+            yield request
+
+
+async def test_a_post_does_not_leave_again_long_after_it_was_announced() -> None:
+    """Whoever has taken over meanwhile would not know of it; a GET may."""
+    sent: list[str] = []
+
+    async def handler(request: httpx.Request) -> httpx.Response:
+        sent.append(request.method)
+        return says(401, "APIGW.0301") if len(sent) in (1, 2) else YES
+
+    async with over(handler, auth=Renewing()) as exchanges:
+        outcome = await exchanges.post()
+        assert isinstance(outcome, RequestNotSent)
+        assert sent == ["POST"]
+        await exchanges.http.request(GET)
+        assert sent == ["POST", "GET", "GET"]

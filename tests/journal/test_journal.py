@@ -383,3 +383,22 @@ async def test_a_journal_that_was_removed_begins_anew(path: Path) -> None:
     begin_and_die(path)
     async with Journal.open(path, owner="me", exclusive=True) as journal:
         assert await journal.entries() == []
+
+
+async def test_a_job_that_is_known_is_not_replaced_by_another(path: Path) -> None:
+    """A worker that wakes late may tell of a second job; the first one goes on being watched."""
+    async with Journal.open(path, owner="me") as journal:
+        entry = await journal.add(spec())
+        await journal.submitted(entry.id, "job-1")
+        await journal.submitted(entry.id, "job-2")
+        [now] = await journal.entries()
+    assert now.job_id == "job-1"
+
+
+async def test_a_time_that_cannot_be_told_does_not_close_a_journal(path: Path) -> None:
+    """A service with a wrong clock may have told it."""
+    async with Journal.open(path, owner="me") as journal:
+        entry = await journal.add(spec())
+        await journal.departing(entry.id, departure(server=1e300))
+        [now] = await journal.entries()
+        assert now.departure is not None

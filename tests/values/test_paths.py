@@ -211,3 +211,11 @@ def test_a_set_of_a_hundred_thousand_folders_is_not_compared_one_by_one(
     assert all(folders.add(f"obs://b/run/{n}") is None for n in range(100_000))
     assert steps == 200_000
     assert folders.add("obs://b/run") is not None
+
+
+def test_a_folder_is_no_longer_than_a_key_of_obs() -> None:
+    """Bytes of UTF-8 count."""
+    assert normalise_path("obs://b/" + "x" * 1016)
+    for folder in ("x" * 1017, "é" * 509, "a/" * 100_000):
+        with pytest.raises(ValueError, match="1,024 bytes"):
+            normalise_path(f"obs://b/{folder}")

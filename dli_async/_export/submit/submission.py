@@ -216,8 +216,7 @@ class Submission:
             self._doubts += 1
             self._landed |= isinstance(outcome, AlreadyExists)
             _log.warning("%s: the answer to its submit was lost (%s)", self.spec, outcome)
-        elif verdict is Verdict.REFUSED:
-            self._doubtful = False
+        # A refusal tells nothing of an earlier POST that is in doubt.
         self._land()
         on_settled()
 

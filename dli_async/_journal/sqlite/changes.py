@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sqlite3
 import time
 from collections.abc import Sequence
@@ -13,6 +14,8 @@ from ..._values.errors import InvalidExport, JournalError, Problem
 from ..._values.paths import folders_above, overlap
 from ..._values.spec import TableExport
 from ..entries import ENDS, ExportState, JournalEntry
+
+_log = logging.getLogger("dli_async.bulk")
 
 _UNENDED = f"state NOT IN ({', '.join(repr(str(state)) for state in ENDS)})"
 
@@ -59,11 +62,18 @@ def change(
         owner: only if this worker holds it; None (default) for what is true whoever tells it.
     """
     sql = (
-        "SELECT 1 FROM exports "
+        "SELECT job_id FROM exports "
         f"WHERE id = :id AND (:owner IS NULL OR owner = :owner) AND {_UNENDED}"
     )
-    if db.execute(sql, {"id": export_id, "owner": owner}).fetchone():
-        _write(db, export_id, columns)
+    row = db.execute(sql, {"id": export_id, "owner": owner}).fetchone()
+    if row is None:
+        return
+    told = columns.get("job_id")
+    if told is not None and row["job_id"] not in (None, told):
+        # Whoever watches the first one must not lose it.
+        _log.error("export %d is job %s, and became job %s too", export_id, row["job_id"], told)
+        return
+    _write(db, export_id, columns)
 
 
 def _write(db: sqlite3.Connection, export_id: int, columns: dict[str, Any]) -> None:
@@ -128,6 +138,9 @@ def plan(db: sqlite3.Connection, spec: TableExport, owner: str) -> JournalEntry:
     if entry.owner != owner and attempts[0]["is_held"]:
         return entry
     columns: dict[str, Any] = {"owner": owner, "lease_expires_at": None}
+    if entry.state is ExportState.LOST and entry.job_id is None:
+        # It was given up while in doubt, and perhaps its job can be found by now.
+        columns["state"] = ExportState.SUBMITTING
     if entry.doubted_at is None and entry.job_id is None:
         # Nothing came of it so far, so it starts again, as it is asked for now.
         columns |= {"state": ExportState.PLANNED, "error": None}
