@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -76,7 +78,11 @@ def test_a_worker_that_is_stopped_past_its_lease_posts_nothing_when_it_wakes(
         stalled = start("stalled", url, journal, EXPORTS)
         assert stalled.stdout is not None
         assert any("429" in line for line in stalled.stdout)
-        os.kill(stalled.pid, signal.SIGSTOP)
+        with closing(sqlite3.connect(journal, timeout=60, isolation_level=None)) as db:
+            # Stopped within a transaction, it would keep the file from everybody.
+            db.execute("BEGIN IMMEDIATE")
+            os.kill(stalled.pid, signal.SIGSTOP)
+            db.execute("ROLLBACK")
         try:
             other = start("other", url, journal, 0)
             other.communicate(timeout=100)
