@@ -3,7 +3,7 @@
 Five words, each for one thing:
 
     job      work of the service, known by a `job_id`; an `ExportJob` is the handle to await
-    export   what is asked for, a table to a folder: a `TableExport`, which becomes a job
+    export   what is asked for, such as a table to a folder: a `TableExport`, which becomes a job
     attempt  one try, the first is 1: of an export (each a job in its own folder), POST, request
     look     asking the service about jobs: what state one is in, or if a lost submit became one
     report   what a look tells of one job: a `StatusReport`

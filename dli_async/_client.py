@@ -17,7 +17,7 @@ import anyio.to_thread
 import httpx
 
 from ._auth import CredentialChain, Scope, ScopedAuth, bind
-from ._auth.endpoint import find_endpoint, from_environment, local_endpoint
+from ._auth.endpoint import check_auth, find_endpoint, from_environment, local_endpoint
 from ._auth.regions import region_of
 from ._export.context import CLOSED_MEANWHILE, JobContext, UntilClosed
 from ._export.detached import Detached
@@ -25,6 +25,7 @@ from ._export.job import ExportJob
 from ._export.lifetime import Lifetime
 from ._export.submit.precheck import check_export
 from ._export.submit.registry import Registry
+from ._export.submit.ways import FolderCheck, Ways
 from ._export.watch.last_seen import OnReport
 from ._export.watch.polling import StatusEndpoint, StatusSource
 from ._export.watch.shared import shared_watch
@@ -35,11 +36,11 @@ from ._http.owned_tasks import OwnedTasks
 from ._http.throttle import Throttle
 from ._http.transport import Cert, Verify, check_proxy, make_ssl_context, open_transport
 from ._obs.of_client import MAX_CONNECTIONS, HasFiles
-from ._values.errors import ClientClosed, ConfigurationError
+from ._values.errors import ClientClosed
 from ._values.events import Emitter, Event
 from ._values.policies import PollPolicy, RetryPolicy, SubmitPolicy, check_positive
 from ._values.results import ExportResult
-from ._values.spec import TableExport
+from ._values.spec import ExportSpec
 
 if TYPE_CHECKING:
     from .bulk import BulkEvent, Outcomes
@@ -61,25 +62,24 @@ class DliClient(Catalogue, HasFiles):
             region.
         auth: any `httpx.Auth`; ours are `AkSk`, `IamToken` and `StaticToken`. None (default) looks
             for credentials where the vendor's SDK does.
-        retry: how single exchanges are repeated.
-        submit: how a submit whose answer was lost is settled.
+        retry, submit: how exchanges are repeated, and how a lost answer to a submit is settled.
         polling: how jobs are asked for their status.
         request_timeout: seconds for one exchange, from the moment it holds a slot to the last byte
             (default 30). Queueing, back-off and `Retry-After` are not in it.
-        max_connections: exchanges in flight at most (default 16).
-        max_response_size: bytes of an answer at most, decompressed (default 32 MiB).
+        max_connections, max_response_size: exchanges in flight at most (default 16), and bytes of
+            an answer, decompressed (default 32 MiB).
         requests_per_second: one budget for all requests; None (default) for no limit.
         status_source: answers for all jobs in place of the service's status endpoint; an async
             callable from job id to `StatusReport`.
         verify: True (default), False, a CA file or folder, or an `ssl.SSLContext`.
         cert: client certificate: a file, or (file, key) or (file, key, password).
         proxy: URL of a proxy for all requests; None (default) leaves it to the environment.
-        trust_env: whether `HTTP_PROXY`, `NO_PROXY`, `SSL_CERT_FILE` and so on count (default True).
-        transport: an `httpx.AsyncBaseTransport` in place of the network, such as
-            `Emulator().transport()`; it is closed with the client.
+        trust_env: whether `HTTP_PROXY`, `NO_PROXY`, `SSL_CERT_FILE` and so on count (True).
+        transport: an `httpx.AsyncBaseTransport` in place of the network; closed with the client.
+        table_exports: `export-table`, `sql`, or `auto` (default): SQL once that call is gone.
+        folder_check: async, whether a folder exists, for ErrorIfExists by SQL (`files.exists`).
         on_event: called with each event, a frozen dataclass; its errors are logged.
-        obs_endpoint: base URL of OBS without a bucket, for `files`; None (default) follows from
-            the region, and an emulator is its own.
+        obs_endpoint: base URL of OBS, for `files`; None (default) is the region's, or the emulator.
         obs_path_style: whether URLs have buckets in their path, which OBS refuses; None (default)
             only at an IP address or on this machine.
 
@@ -107,16 +107,15 @@ class DliClient(Catalogue, HasFiles):
         proxy: str | None = None,
         trust_env: bool = True,
         transport: httpx.AsyncBaseTransport | None = None,
+        table_exports: str = "auto",
+        folder_check: FolderCheck | None = None,
         on_event: Callable[[Event], object] | None = None,
         obs_endpoint: str | None = None,
         obs_path_style: bool | None = None,
     ) -> None:
         self.endpoint = find_endpoint(endpoint, region)
         check_positive(request_timeout=request_timeout, max_response_size=max_response_size)
-        if auth is not None and not isinstance(auth, httpx.Auth):
-            raise ConfigurationError(
-                f"auth of type {type(auth).__name__}: must be an httpx.Auth, such as AkSk(...)"
-            )
+        check_auth(auth)
         check_proxy(proxy)
         region = region or region_of(self.endpoint)
         self._scope = Scope(region, project_id, local=local_endpoint(self.endpoint))
@@ -150,13 +149,14 @@ class DliClient(Catalogue, HasFiles):
             emit=self._emit,
             detached=self._detached,
             registry=Registry(max_connections),
+            ways=Ways(table_exports, folder_check or self._folder_exists, self._emit),
         )
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **options: Any) -> Self:
         """A client set up by the environment; `options` are the constructor's and win.
 
-        Reads `DLI_ENDPOINT`, `DLI_REGION`, `DLI_PROJECT_ID` and `DLI_TOKEN`, then the vendor's
+        Reads `DLI_ENDPOINT`, `DLI_REGION`, `DLI_PROJECT_ID`, `DLI_TOKEN`, then the vendor's
         variables (`HUAWEICLOUD_SDK_AK` and so on).
 
         Args:
@@ -234,7 +234,7 @@ class DliClient(Catalogue, HasFiles):
 
     async def export(
         self,
-        spec: TableExport,
+        spec: ExportSpec,
         *,
         timeout: float | None = None,
         on_report: OnReport | None = None,
@@ -260,7 +260,7 @@ class DliClient(Catalogue, HasFiles):
         wanted = verify or fetch is not None
         return await self.files.complete(result, verify=verify, fetch=fetch) if wanted else result
 
-    async def submit(self, spec: TableExport) -> ExportJob:
+    async def submit(self, spec: ExportSpec) -> ExportJob:
         """Submits an export and returns its handle, already accepted; see `ExportJob.submit`."""
         job = ExportJob(self, spec)
         await job.submit()
@@ -269,7 +269,7 @@ class DliClient(Catalogue, HasFiles):
     @asynccontextmanager
     async def export_many(
         self,
-        specs: Iterable[TableExport] | AsyncIterable[TableExport],
+        specs: Iterable[ExportSpec] | AsyncIterable[ExportSpec],
         *,
         max_running: int = 32,
         max_running_per_queue: int | None = None,
@@ -314,13 +314,13 @@ class DliClient(Catalogue, HasFiles):
         """The job of a token, perhaps of another process; see `ExportJob.resume`. No I/O."""
         return ExportJob.resume(self, token)
 
-    async def precheck(self, spec: TableExport) -> None:
+    async def precheck(self, spec: ExportSpec) -> None:
         """Looks whether an export can work: database, table, its kind, and queue.
 
         Raises:
             InvalidExport: naming what is missing, or that the table is not MANAGED.
         """
-        await check_export(self.api, spec)
+        await check_export(self.api, spec, self.job_context.ways)
 
     def _until_closed(self) -> UntilClosed:
         self.api  # noqa: B018 - raises unless the client is open

@@ -12,6 +12,7 @@ from ._export.errors import JobLost as JobLost
 from ._export.errors import JobTimeout as JobTimeout
 from ._export.errors import SubmitInDoubt as SubmitInDoubt
 from ._export.job import ExportJob as ExportJob
+from ._export.submit.ways import FolderCheck as FolderCheck
 from ._export.watch.polling import StatusEndpoint as StatusEndpoint
 from ._export.watch.polling import StatusSource as StatusSource
 from ._values.catalog import Column as Column
@@ -21,7 +22,9 @@ from ._values.catalog import TableDescription as TableDescription
 from ._values.catalog import TableRow as TableRow
 from ._values.enums import Compress as Compress
 from ._values.enums import DataType as DataType
+from ._values.enums import Encoding as Encoding
 from ._values.enums import ExportMode as ExportMode
+from ._values.enums import FileFormat as FileFormat
 from ._values.enums import JobStatus as JobStatus
 from ._values.errors import AlreadyExists as AlreadyExists
 from ._values.errors import ApiError as ApiError
@@ -29,6 +32,7 @@ from ._values.errors import AuthenticationError as AuthenticationError
 from ._values.errors import ClientClosed as ClientClosed
 from ._values.errors import ConfigurationError as ConfigurationError
 from ._values.errors import DliError as DliError
+from ._values.errors import FolderExists as FolderExists
 from ._values.errors import InvalidExport as InvalidExport
 from ._values.errors import InvalidResponse as InvalidResponse
 from ._values.errors import JournalError as JournalError
@@ -40,10 +44,12 @@ from ._values.errors import RateLimited as RateLimited
 from ._values.errors import RequestError as RequestError
 from ._values.errors import RequestNotSent as RequestNotSent
 from ._values.errors import ResponseLost as ResponseLost
+from ._values.errors import ResultExpired as ResultExpired
 from ._values.errors import ServerError as ServerError
 from ._values.events import AdoptionEvent as AdoptionEvent
 from ._values.events import EndEvent as EndEvent
 from ._values.events import Event as Event
+from ._values.events import ExportTableGone as ExportTableGone
 from ._values.events import LookEvent as LookEvent
 from ._values.events import RequestEvent as RequestEvent
 from ._values.events import RetryEvent as RetryEvent
@@ -62,6 +68,9 @@ from ._values.reports import StatusReport as StatusReport
 from ._values.reports import SubJob as SubJob
 from ._values.results import CancelOutcome as CancelOutcome
 from ._values.results import ExportResult as ExportResult
+from ._values.spec import ExportSpec as ExportSpec
+from ._values.spec import QueryExport as QueryExport
+from ._values.spec import ResultExport as ResultExport
 from ._values.spec import TableExport as TableExport
 
 __all__ = (
@@ -80,13 +89,19 @@ __all__ = (
     "DatabaseRow",
     "DliClient",
     "DliError",
+    "Encoding",
     "EndEvent",
     "Event",
     "ExportAccepted",
     "ExportJob",
     "ExportMode",
     "ExportResult",
+    "ExportSpec",
+    "ExportTableGone",
+    "FileFormat",
     "FilesError",
+    "FolderCheck",
+    "FolderExists",
     "IamToken",
     "InvalidExport",
     "InvalidResponse",
@@ -105,6 +120,7 @@ __all__ = (
     "PermissionDenied",
     "PollPolicy",
     "Problem",
+    "QueryExport",
     "QueueRow",
     "QuotaExceeded",
     "RateLimited",
@@ -112,6 +128,8 @@ __all__ = (
     "RequestEvent",
     "RequestNotSent",
     "ResponseLost",
+    "ResultExpired",
+    "ResultExport",
     "RetryEvent",
     "RetryPolicy",
     "ServerError",

@@ -108,7 +108,14 @@ class Service:
 def route_of(method: str, path: str) -> str:
     """The script's name of a route."""
     last = path.rsplit("/", 1)[-1]
-    known = {"export-table": "submit", "status": "status", "detail": "detail", "jobs": "jobs"}
+    known = {
+        "export-table": "submit",
+        "submit-job": "sql",
+        "export-result": "result",
+        "status": "status",
+        "detail": "detail",
+        "jobs": "jobs",
+    }
     if method == "DELETE":
         return "cancel"
     return known.get(last, last)

@@ -7,6 +7,8 @@ from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
+import httpx
+
 from .._values.errors import ConfigurationError
 from . import StaticToken
 from .regions import dli_endpoint, obs_endpoint
@@ -33,6 +35,18 @@ def find_endpoint(endpoint: str | None, region: str | None) -> str:
     if parts.username or parts.password:
         raise ConfigurationError("endpoint: must not hold a user or a password; use auth")
     return endpoint.rstrip("/")
+
+
+def check_auth(auth: object) -> None:
+    """Refuses what is no login.
+
+    Raises:
+        ConfigurationError: naming its type.
+    """
+    if auth is not None and not isinstance(auth, httpx.Auth):
+        raise ConfigurationError(
+            f"auth of type {type(auth).__name__}: must be an httpx.Auth, such as AkSk(...)"
+        )
 
 
 def local_endpoint(endpoint: str) -> str | None:
@@ -92,6 +106,8 @@ def from_environment(variables: Mapping[str, str], options: Mapping[str, Any]) -
         given["obs_endpoint"] = variables.get("OBS_ENDPOINT") or None
     if "auth" not in given and variables.get("DLI_TOKEN"):
         given["auth"] = StaticToken(variables["DLI_TOKEN"])
+    if "table_exports" not in given and variables.get("DLI_TABLE_EXPORTS"):
+        given["table_exports"] = variables["DLI_TABLE_EXPORTS"]
     if given["region"] and not given.get("endpoint"):
         given["endpoint"] = dli_endpoint(given["region"], variables)
     return given

@@ -12,7 +12,7 @@ from .._values.enums import JobStatus
 from .._values.errors import NotFound
 from .._values.events import EndEvent, StatusEvent
 from .._values.reports import StatusReport
-from .._values.spec import TableExport
+from .._values.spec import ExportSpec
 from .context import JobContext
 from .errors import JobError, JobHandle, SubmitInDoubt
 from .submit.submission import Submission
@@ -27,7 +27,7 @@ class Awaited(JobHandle, Protocol):
     submission: Submission
 
     @property
-    def spec(self) -> TableExport | None: ...
+    def spec(self) -> ExportSpec | None: ...
 
     @property
     def ended(self) -> bool: ...

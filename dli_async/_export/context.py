@@ -14,10 +14,12 @@ from .._http.api import Api
 from .._values.errors import ClientClosed
 from .._values.events import Emitter
 from .._values.policies import PollPolicy, RetryPolicy, SubmitPolicy
-from .._values.spec import TableExport
+from .._values.spec import ExportSpec
 from .detached import Detached
+from .submit.record import SubmitRecord
 from .submit.registry import Registry
-from .submit.submission import Submission, SubmitRecord
+from .submit.submission import Submission
+from .submit.ways import Ways
 from .token import SavedJob
 from .watch.polling import StatusSource
 from .watch.watch import Watch
@@ -36,6 +38,7 @@ class JobContext:
         until_closed: a scope that ends with `ClientClosed` when the client closes.
         status_source: answers for jobs that are not left to the watch.
         watch: answers for all jobs together; None if the client has a `status_source`.
+        ways: by which way exports are posted.
         detached: accepted jobs, and jobs in doubt, that nobody awaits any more.
     """
 
@@ -49,9 +52,10 @@ class JobContext:
     emit: Emitter
     detached: Detached[Any]
     registry: Registry[Submission]
+    ways: Ways
 
     def submission(
-        self, spec: TableExport | None, saved: SavedJob, record: SubmitRecord | None
+        self, spec: ExportSpec | None, saved: SavedJob, record: SubmitRecord | None
     ) -> Submission:
         """The submit of an export: the one that other handles here have of it, or a new one."""
         # What keeps a record keeps its own, and learns from the registry what is known here.
@@ -64,6 +68,7 @@ class JobContext:
             retry=self.retry,
             registry=self.registry,
             emit=self.emit,
+            ways=self.ways,
             record=record,
             export_id=saved.export_id,
         )

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator
 from typing import Generic, Protocol, TypeVar
 
-from .._values.spec import TableExport
+from .._values.spec import ExportSpec
 
 # A service that lets go of jobs for months must not grow for ever; the log has all of them.
 MOST_DETACHED = 10_000
@@ -18,7 +18,7 @@ class Resumable(Protocol):
     """A job, as far as its log line needs it."""
 
     @property
-    def spec(self) -> TableExport | None: ...
+    def spec(self) -> ExportSpec | None: ...
 
     @property
     def job_id(self) -> str | None: ...

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from .._values.errors import DliError
 from .._values.reports import StatusReport
 from .._values.results import CancelOutcome, ExportResult
-from .._values.spec import TableExport
+from .._values.spec import ExportSpec
 
 
 class JobHandle(Protocol):
@@ -60,7 +60,7 @@ class SubmitInDoubt(_HoldsJob, DliError):
         self,
         message: str,
         *,
-        spec: TableExport,
+        spec: ExportSpec,
         found: Sequence[Any] = (),
         job: JobHandle | None = None,
     ) -> None:

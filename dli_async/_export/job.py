@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Generator
 from contextlib import nullcontext, suppress
 from functools import partial
 from typing import Any, Literal
-from uuid import uuid4
 
 import anyio
 
@@ -14,12 +13,12 @@ from .._values.errors import ApiError, ConfigurationError
 from .._values.policies import PollPolicy
 from .._values.reports import JobDetail, JobProgress, StatusReport
 from .._values.results import CancelOutcome, ExportResult
-from .._values.spec import TableExport
+from .._values.spec import ExportSpec
 from .awaiting import Awaiting, absence_noted, note_detached, tell_change
 from .context import HasContext
 from .errors import JobTimeout
 from .outcomes import cancel_outcome, check_wait, end_wait, own_report, result_of
-from .submit.submission import SubmitRecord
+from .submit.record import SubmitRecord
 from .token import SavedJob
 from .watch.last_seen import LastSeen, OnReport, tell
 from .watch.patience import is_noise
@@ -47,15 +46,17 @@ class ExportJob:
     def __init__(
         self,
         client: HasContext,
-        spec: TableExport | None,
+        spec: ExportSpec | None,
         *,
         status_source: StatusSource | None = None,
         polling: PollPolicy | None = None,
         record: SubmitRecord | None = None,
         _saved: SavedJob | None = None,
     ) -> None:
-        if not isinstance(spec, TableExport) and (spec is not None or _saved is None):
-            raise ConfigurationError(f"spec={spec!r}: must be a TableExport")
+        if not isinstance(spec, ExportSpec) and (spec is not None or _saved is None):
+            raise ConfigurationError(
+                f"spec={spec!r}: must be a TableExport, a QueryExport or a ResultExport"
+            )
         saved = _saved or SavedJob()
         context = client.job_context
         self.spec = spec
@@ -73,7 +74,7 @@ class ExportJob:
         client: HasContext,
         job_id: str,
         *,
-        spec: TableExport | None = None,
+        spec: ExportSpec | None = None,
         status_source: StatusSource | None = None,
         polling: PollPolicy | None = None,
     ) -> ExportJob:
@@ -128,10 +129,11 @@ class ExportJob:
     @property
     def token(self) -> str:
         """Versioned JSON, without secrets, from which `ExportJob.resume` makes this job again."""
-        export_id = self.submission.export_id = self.submission.export_id or uuid4().hex
-        self.context.registry.remember(export_id, self.submission)
+        key = self.submission.export_id if self.job_id else self.submission.key
+        if key is not None:
+            self.context.registry.remember(key, self.submission)
         return SavedJob(
-            export_id=export_id,
+            export_id=key,
             job_id=self.job_id,
             spec=self.spec,
             departure=self.submission.open_departure,
@@ -288,22 +290,26 @@ class ExportJob:
             raise ConfigurationError(f"{self!r} {fate}")
         return self.job_id
 
+    def _own(self, report: StatusReport) -> StatusReport:
+        return own_report(report, self.spec, self.submission.export_id)
+
     async def _note(self, report: StatusReport) -> None:
         """Takes in a report that those who wait have not seen yet."""
-        self._seen.note(own_report(report, self.spec), partial(tell_change, self))
+        self._seen.note(self._own(report), partial(tell_change, self))
         if self._own_watch is not None:
             self._own_watch.note(report)
 
     def _wait(self, on_report: OnReport | None) -> Awaitable[object]:
         async def seen(report: StatusReport) -> None:
-            self._seen.note(own_report(report, self.spec), partial(tell_change, self))
+            self._seen.note(self._own(report), partial(tell_change, self))
             await tell(on_report, report)
 
         watch = self.context.watch
         if watch is None or self._source or self._polling is not self.context.polling:
             watch = self._own_watch = self._own_watch or self._make_watch()
         sight = self._seen.note_sight
-        end = watch.wait(self._accepted_id(), seen, fresh=self._is_new, left=sight)
+        kind = self.submission.job_type
+        end = watch.wait(self._accepted_id(), seen, fresh=self._is_new, left=sight, job_type=kind)
         return self._until_closed(end) if watch is self._own_watch else end
 
     async def _until_closed(self, end: Awaitable[object]) -> None:

@@ -11,7 +11,7 @@ from .._values.enums import JobStatus
 from .._values.errors import ApiError, ConfigurationError, NotFound, RequestError
 from .._values.reports import StatusReport
 from .._values.results import CancelOutcome, ExportResult
-from .._values.spec import TableExport
+from .._values.spec import ExportSpec
 from .errors import JobCancelled, JobFailed, JobLost, JobTimeout, SubmitInDoubt
 from .submit.submission import Submission
 from .watch.last_seen import LastSeen
@@ -19,7 +19,7 @@ from .watch.last_seen import LastSeen
 _log = logging.getLogger("dli_async.watch")
 
 
-def result_of(report: StatusReport | None, spec: TableExport | None) -> ExportResult:
+def result_of(report: StatusReport | None, spec: ExportSpec | None) -> ExportResult:
     """The result of a job that has ended.
 
     Raises:
@@ -37,20 +37,21 @@ def result_of(report: StatusReport | None, spec: TableExport | None) -> ExportRe
     )
 
 
-def own_report(report: StatusReport, spec: TableExport | None) -> StatusReport:
+def own_report(
+    report: StatusReport, spec: ExportSpec | None, key: str | None = None
+) -> StatusReport:
     """A report that may well be about the job of a spec.
 
+    Args:
+        key: the id with which it was posted, as far as that is known.
+
     Raises:
-        JobLost: it is about an export of another table.
+        JobLost: it is about another export.
     """
-    if spec is None:
-        return report
-    said = (report.database_name or "?", report.table_name or "?")
-    pairs = zip(said, (spec.database_name, spec.table_name), strict=True)
-    if any(word != "?" and word.casefold() != name.casefold() for word, name in pairs):
-        other = ".".join(said)
+    other = spec.other_export(report, key) if spec is not None else None
+    if other is not None:
         raise JobLost(
-            f"job {report.job_id} is an export of {other}, and not of {spec}",
+            f"job {report.job_id} is {other}, and not of {spec}",
             job_id=report.job_id,
             report=report,
         )

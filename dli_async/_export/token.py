@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._values.errors import ConfigurationError
-from .._values.spec import TableExport
+from .._values.spec import ExportSpec, dump_spec, read_spec
 from .departure import Departure, Moment
 
 # 2 tells of a POST of unknown fate when it left, first and last, by two clocks; 1 told by one
@@ -28,7 +28,7 @@ class SavedJob:
 
     export_id: str | None = None
     job_id: str | None = None
-    spec: TableExport | None = None
+    spec: ExportSpec | None = None
     departure: Departure | None = None
 
     def to_text(self) -> str:
@@ -37,7 +37,7 @@ class SavedJob:
             "v": VERSION,
             "export_id": self.export_id,
             "job_id": self.job_id,
-            "spec": self.spec.body() if self.spec else None,
+            "spec": dump_spec(self.spec) if self.spec else None,
             "departure": _dumped(self.departure) if self.departure else None,
         }
         return json.dumps({key: value for key, value in fields.items() if value is not None})
@@ -71,7 +71,7 @@ class SavedJob:
         return cls(
             export_id=export_id,
             job_id=job_id,
-            spec=TableExport.model_validate(spec) if spec is not None else None,
+            spec=read_spec(spec) if spec is not None else None,
             departure=_departure(fields),
         )
 

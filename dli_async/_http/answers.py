@@ -26,6 +26,7 @@ from .._values.errors import (
     PermissionDenied,
     QuotaExceeded,
     RateLimited,
+    ResultExpired,
     ServerError,
 )
 from .._values.parsing import find_code
@@ -45,6 +46,7 @@ _BY_CODE: dict[str, type[ApiError]] = {
     "DLI.0016": AuthenticationError,
     "DLI.0019": ServerError,
     "DLI.0023": NotFound,
+    "DLI.0100": ResultExpired,
     "DLI.0999": ServerError,
     "DLI.1028": QuotaExceeded,
     "DLI.12004": NotFound,

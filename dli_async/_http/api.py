@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from .._values.catalog import DatabaseRow, QueueRow, TableDescription, TableRow
 from .._values.errors import ConfigurationError, DliError, InvalidResponse
 from .._values.reports import ExportAccepted, JobDetail, JobProgress, JobRow, StatusReport
-from .._values.spec import TableExport
+from .._values.spec import Posting
 from .answers import Answer
 from .call import Call
 from .exchange import Http
@@ -50,23 +50,23 @@ class Api:
         self.http = http
         self.project_id = project_id
 
-    async def export_table(
+    async def export(
         self,
-        spec: TableExport,
+        posting: Posting,
         leave: Callable[[], Awaitable[None]],
         settle: Callable[[ExportAccepted | DliError], None],
     ) -> None:
-        """Posts an export once (dli_02_0020).
+        """Posts an export once (dli_02_0020, dli_02_0102, dli_02_0024).
 
         `leave` is awaited when the request is about to leave, and then `settle` is called, exactly
         once, with what came of it; not if `leave` raised.
         """
-        path = await self.http.unsent(self._path(spec.route))
+        path = await self.http.unsent(self._path(posting.route, **posting.names))
 
         def read(outcome: Answer | DliError) -> None:
             settle(outcome if isinstance(outcome, DliError) else _accepted(outcome))
 
-        await self.http.post(Call("POST", path, body=spec.body()), leave, read)
+        await self.http.post(Call("POST", path, body=posting.body), leave, read)
 
     async def status(
         self,

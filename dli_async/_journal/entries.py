@@ -14,7 +14,7 @@ from .._export.errors import JobCancelled, JobError, JobFailed, JobLost
 from .._values.enums import JobStatus
 from .._values.reports import StatusReport
 from .._values.results import ExportResult
-from .._values.spec import TableExport
+from .._values.spec import ExportSpec, read_spec
 
 
 class ExportState(StrEnum):
@@ -59,11 +59,12 @@ class JournalEntry:
     """One export as the journal knows it.
 
     Its key is `database_name`, `table_name`, `data_path` (as asked for) and `attempt` (from 1);
-    `spec` is what this attempt sends, to `folder`, which may be a fresh one. `doubted_at` is when
-    the first POST of unknown fate left, and `departed_at` when the last one may have, both by the
-    clock of the machine, and `_server` by the service's. `status` is the job's last known state.
-    `duration` is in seconds, `row_count` in rows, `input_size` in bytes. An export with an owner
-    and no lease belongs to a bulk run, whose lock decides whether it lives.
+    the first two are empty unless it is one table that is exported. `spec` is what this attempt
+    sends, to `folder`, which may be a fresh one; `export_key` is the id that its job carries.
+    `doubted_at` is when the first POST of unknown fate left, and `departed_at` when the last one
+    may have, both by the clock of the machine, and `_server` by the service's. `status` is the
+    job's last known state. `duration` is in seconds, `row_count` in rows, `input_size` in bytes.
+    An export with an owner and no lease belongs to a bulk run, whose lock decides whether it lives.
     """
 
     id: int
@@ -91,6 +92,7 @@ class JournalEntry:
     departed_at: datetime | None = None
     doubted_at_server: datetime | None = None
     departed_at_server: datetime | None = None
+    export_key: str | None = None
 
     @classmethod
     def of(cls, row: sqlite3.Row) -> JournalEntry:
@@ -102,9 +104,16 @@ class JournalEntry:
         return cls(**values)
 
     @property
-    def spec(self) -> TableExport:
+    def spec(self) -> ExportSpec:
         """What this attempt sends."""
-        return TableExport(**json.loads(self.spec_json))
+        return read_spec(json.loads(self.spec_json))
+
+    @property
+    def label(self) -> str:
+        """A short name of what is exported."""
+        if self.table_name:
+            return f"{self.database_name}.{self.table_name}"
+        return self.spec.label
 
     @property
     def report(self) -> StatusReport | None:

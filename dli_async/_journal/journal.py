@@ -24,7 +24,7 @@ import anyio.to_thread
 from .._export.departure import Departure
 from .._values.errors import ConfigurationError
 from .._values.reports import StatusReport
-from .._values.spec import TableExport
+from .._values.spec import ExportSpec
 from .entries import ExportState, JournalEntry, JournalEvent, dump_report, end_state
 from .sqlite import changes as changes
 from .sqlite.schema import reading, writing
@@ -168,7 +168,7 @@ class Journal(JournalReader):
 
     async def add(
         self,
-        spec: TableExport,
+        spec: ExportSpec,
         *,
         data_path: str | None = None,
         identity: str | None = None,
@@ -192,7 +192,7 @@ class Journal(JournalReader):
         )
         return await self._writer.run(change, durable=True)
 
-    async def plan(self, spec: TableExport) -> JournalEntry:
+    async def plan(self, spec: ExportSpec) -> JournalEntry:
         """The latest attempt of an export, which now belongs to this owner; a new one if none.
 
         An export that another worker holds by a lease is returned as it is.
@@ -203,7 +203,7 @@ class Journal(JournalReader):
         """
         return await self._writer.run(partial(changes.plan, spec=spec, owner=self.owner))
 
-    async def plan_again(self, entry: JournalEntry, spec: TableExport) -> JournalEntry:
+    async def plan_again(self, entry: JournalEntry, spec: ExportSpec) -> JournalEntry:
         """Plans the next attempt of an export, with a folder of its own.
 
         Raises:
@@ -235,7 +235,6 @@ class Journal(JournalReader):
 
     async def ended(self, export_id: int, report: StatusReport, error: str | None) -> None:
         """Notes how the job of an export ended."""
-        rows = report.result_count
         await self._change(
             export_id,
             state=end_state(report.status),
@@ -243,7 +242,7 @@ class Journal(JournalReader):
             status=report.raw_status or str(report.status),
             error=error,
             duration=report.duration.total_seconds() if report.duration else None,
-            row_count=report.input_row_count if rows is None else rows,
+            row_count=report.row_count,
             input_size=report.input_size,
             report_json=dump_report(report),
         )

@@ -6,12 +6,12 @@ from .._export.context import HasContext
 from .._export.departure import Departure
 from .._export.errors import JobError, JobLost
 from .._export.job import ExportJob
-from .._export.submit.submission import SubmitRecord
+from .._export.submit.record import SubmitRecord
 from .._export.token import SavedJob
 from .._values.errors import DliError, JournalError
 from .._values.reports import StatusReport
 from .._values.results import ExportResult
-from .._values.spec import TableExport
+from .._values.spec import ExportSpec
 from .entries import JournalEntry
 from .journal import Journal
 
@@ -30,7 +30,7 @@ class Record:
     past: ExportResult | JobError | None = None
     obstacle: DliError | None = None
 
-    def __init__(self, spec: TableExport, attempt: int = 1) -> None:
+    def __init__(self, spec: ExportSpec, attempt: int = 1) -> None:
         self.spec = spec
         self.attempt = attempt
         self.job_id: str | None = None
@@ -57,7 +57,7 @@ class Record:
     async def left(self, job: ExportJob, error: Exception | None) -> None:
         """Nobody waits any more, and the end is not known; `error` says why, if it was one."""
 
-    async def again(self, spec: TableExport) -> Record:
+    async def again(self, spec: ExportSpec) -> Record:
         """The next attempt."""
         return Record(spec, self.attempt + 1)
 
@@ -80,8 +80,9 @@ class JournalRecord(Record):
     def job(self, client: HasContext, submit: SubmitRecord) -> ExportJob:
         entry = self._entry
         if entry.job_id is not None:
-            return ExportJob.attach(client, entry.job_id, spec=self.spec)
-        export_id = self._journal.export_id(entry)
+            known = SavedJob(export_id=entry.export_key, job_id=entry.job_id, spec=self.spec)
+            return ExportJob.resume(client, known.to_text())
+        export_id = entry.export_key or self._journal.export_id(entry)
         saved = SavedJob(export_id=export_id, spec=self.spec, departure=entry.departure)
         return ExportJob.resume(client, saved.to_text(), record=submit)
 
@@ -115,7 +116,7 @@ class JournalRecord(Record):
         elif self._noted is not None:
             await self._journal.not_sent(self._entry.id, self._noted)
 
-    async def again(self, spec: TableExport) -> Record:
+    async def again(self, spec: ExportSpec) -> Record:
         entry = await self._journal.plan_again(self._entry, spec)
         return JournalRecord(self._journal, entry)
 
@@ -130,7 +131,7 @@ class Records:
     def __init__(self, journal: Journal | None) -> None:
         self._journal = journal
 
-    async def open(self, spec: TableExport) -> Record:
+    async def open(self, spec: ExportSpec) -> Record:
         """What is known of an export.
 
         Raises:

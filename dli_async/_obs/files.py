@@ -247,12 +247,11 @@ class Files:
         told = source.spec or await self._api.job_detail(source.job_id)
         if not told.data_path:
             raise ConfigurationError(f"job {source.job_id} does not tell its data_path: give it")
-        database, table = told.database_name, told.table_name
         return _Origin(
             _checked(told.data_path),
             source.row_count,
             bool(told.with_column_header) if header is None else header,
-            (database, table) if database and table else None,
+            told.table,
         )
 
 

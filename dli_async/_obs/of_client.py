@@ -11,7 +11,7 @@ from .._http.owned_tasks import OwnedTasks
 from .._http.raw import Raw
 from .._http.throttle import Throttle
 from .._http.transport import Wire
-from .._values.errors import ConfigurationError
+from .._values.errors import ConfigurationError, NotFound
 from .._values.events import Emitter
 from .._values.policies import RetryPolicy
 
@@ -53,6 +53,13 @@ class HasFiles:
             self._files = Files(self._make_store(), api)
         files: Files = self._files
         return files
+
+    async def _folder_exists(self, data_path: str) -> bool:
+        """Whether anything lies in a folder; that there is no bucket is for the job to tell."""
+        try:
+            return await self.files.exists(data_path)
+        except NotFound:
+            return False
 
     def _find_obs(
         self, given: str | None, path_style: bool | None, endpoint: str, region: str | None

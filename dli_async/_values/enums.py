@@ -22,6 +22,16 @@ class DataType(_Words):
     JSON = "json"
 
 
+class FileFormat(_Words):
+    """Format of the files that a query writes (dli_08_0205)."""
+
+    CSV = "csv"
+    JSON = "json"
+    PARQUET = "parquet"
+    ORC = "orc"
+    AVRO = "avro"
+
+
 class Compress(_Words):
     """Compression of the files (dli_02_0020); `none` is a word of the API, not an absence."""
 
@@ -39,6 +49,14 @@ class ExportMode(_Words):
 
     ERROR_IF_EXISTS = "ErrorIfExists"
     OVERWRITE = "Overwrite"
+
+
+class Encoding(_Words):
+    """Encoding of the files of a result (dli_02_0024)."""
+
+    UTF_8 = "utf-8"
+    GB2312 = "gb2312"
+    GBK = "gbk"
 
 
 class JobStatus(_Words):

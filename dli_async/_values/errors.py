@@ -13,6 +13,8 @@
     * PermissionDenied
     * NotFound
     * AlreadyExists
+      * FolderExists          seen by the client; nothing was sent
+    * ResultExpired
     * RateLimited
     * QuotaExceeded
     * ServerError
@@ -185,6 +187,23 @@ class NotFound(ApiError):
 
 class AlreadyExists(ApiError):
     """Raised when the target exists already (DLI.0006, or the words `already exists`)."""
+
+
+class FolderExists(AlreadyExists):
+    """Raised when the folder of an ErrorIfExists export by SQL exists. Nothing was sent.
+
+    It is the client that has seen it, so that `status_code` is 0 and there is no `error_code`.
+    """
+
+    def __init__(self, error_msg: str, *, status_code: int = 0, **more: Any) -> None:
+        super().__init__(error_msg, status_code=status_code, **more)
+
+    def __str__(self) -> str:
+        return f"{self.error_msg} already exists, and the export is to fail then; it was not sent"
+
+
+class ResultExpired(ApiError):
+    """Raised when the service does not keep the result of a query any more (DLI.0100)."""
 
 
 class RateLimited(ApiError):

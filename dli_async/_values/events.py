@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from .enums import JobStatus
 from .errors import ConfigurationError
-from .spec import TableExport
+from .spec import ExportSpec
 
 _log = logging.getLogger("dli_async")
 
@@ -45,7 +45,7 @@ class RetryEvent:
 class SubmitEvent:
     """An export was accepted as `job_id`."""
 
-    spec: TableExport
+    spec: ExportSpec
     job_id: str
 
 
@@ -53,7 +53,7 @@ class SubmitEvent:
 class LookEvent:
     """The client looked for the job of a submit whose answer was lost; `found` lists their ids."""
 
-    spec: TableExport
+    spec: ExportSpec
     found: tuple[str, ...]
 
 
@@ -61,7 +61,7 @@ class LookEvent:
 class AdoptionEvent:
     """A look found the job of a submit whose answer was lost."""
 
-    spec: TableExport
+    spec: ExportSpec
     job_id: str
 
 
@@ -83,7 +83,27 @@ class EndEvent:
     error_code: str | None
 
 
-Event = RequestEvent | RetryEvent | SubmitEvent | LookEvent | AdoptionEvent | StatusEvent | EndEvent
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportTableGone:
+    """The service has no export-table any more: the exports of tables go by SQL from now on.
+
+    `spec` is the export that met it, and `error` what the service said.
+    """
+
+    spec: ExportSpec
+    error: str
+
+
+Event = (
+    RequestEvent
+    | RetryEvent
+    | SubmitEvent
+    | LookEvent
+    | AdoptionEvent
+    | StatusEvent
+    | EndEvent
+    | ExportTableGone
+)
 
 
 class Emitter:

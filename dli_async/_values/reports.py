@@ -20,6 +20,7 @@ class ExportAccepted(AnswerModel):
 
     job_id: str = Field(min_length=1)
     message: Text = None
+    job_type: Text = None
     job_mode: Text = None
 
 
@@ -79,6 +80,13 @@ class StatusReport(AnswerModel):
         return find_code(self.message)
 
     @property
+    def row_count(self) -> int | None:
+        """How many rows were written, or found by a query; None where the service did not say."""
+        # What was read tells it only of a table that is exported as a whole.
+        is_whole = (self.job_type or "EXPORT").upper() == "EXPORT"
+        return self.input_row_count if self.result_count is None and is_whole else self.result_count
+
+    @property
     def is_terminal(self) -> bool:
         """Whether the job has ended for good."""
         return self.status.is_terminal
@@ -110,6 +118,12 @@ class JobDetail(AnswerModel):
     compress: Text = None
     message: Text = None
     tags: Tags = None
+
+    @property
+    def table(self) -> tuple[str, str] | None:
+        """Database and table, where both are told."""
+        names = self.database_name, self.table_name
+        return (names[0], names[1]) if names[0] and names[1] else None
 
 
 class SubJob(AnswerModel):

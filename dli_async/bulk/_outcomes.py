@@ -9,7 +9,7 @@ from typing import Any
 from .._values.enums import JobStatus
 from .._values.reports import StatusReport
 from .._values.results import ExportResult
-from .._values.spec import TableExport
+from .._values.spec import ExportSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +27,7 @@ class ExportOutcome:
         resumed: whether the journal knew the end from an earlier run, so that nothing was sent.
     """
 
-    spec: TableExport
+    spec: ExportSpec
     job_id: str | None
     result: ExportResult | None
     error: Exception | None
@@ -35,7 +35,7 @@ class ExportOutcome:
     resumed: bool = False
 
     @classmethod
-    def of(cls, spec: TableExport, end: ExportResult | Exception, **more: Any) -> ExportOutcome:
+    def of(cls, spec: ExportSpec, end: ExportResult | Exception, **more: Any) -> ExportOutcome:
         """The outcome that a result or an error makes."""
         if isinstance(end, ExportResult):
             return cls(spec=spec, result=end, error=None, **more)
@@ -51,14 +51,14 @@ class ExportOutcome:
 class ExportPlanned:
     """A spec was read and will be exported."""
 
-    spec: TableExport
+    spec: ExportSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportSubmitted:
     """An export, as it was asked for, is a job now; `resumed` if an earlier run submitted it."""
 
-    spec: TableExport
+    spec: ExportSpec
     job_id: str
     attempt: int
     resumed: bool
@@ -68,7 +68,7 @@ class ExportSubmitted:
 class ExportStatusChanged:
     """The job of an export was seen in another state."""
 
-    spec: TableExport
+    spec: ExportSpec
     status: JobStatus
     report: StatusReport
 

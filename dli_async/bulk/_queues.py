@@ -6,7 +6,7 @@ from collections import Counter, deque
 
 import anyio
 
-from .._values.spec import TableExport
+from .._values.spec import ExportSpec
 
 # How many specs of full queues are read ahead to find one for a queue with room.
 _READ_AHEAD = 1_000
@@ -25,16 +25,16 @@ class Queues:
         self._max_running = max_running
         self._per_queue = per_queue or max_running
         self._running: Counter[str] = Counter()
-        self._waiting: dict[str, deque[tuple[int, TableExport]]] = {}
+        self._waiting: dict[str, deque[tuple[int, ExportSpec]]] = {}
         self._count = 0
         self._changed = anyio.Event()
 
-    def put(self, spec: TableExport) -> None:
+    def put(self, spec: ExportSpec) -> None:
         """Puts a spec behind those of its queue."""
         self._count += 1
         self._waiting.setdefault(_queue(spec), deque()).append((self._count, spec))
 
-    def take(self) -> TableExport | None:
+    def take(self) -> ExportSpec | None:
         """The first spec that may run now, which counts as running from here on."""
         if self._running.total() >= self._max_running:
             return None
@@ -48,7 +48,7 @@ class Queues:
         self._running[name] += 1
         return spec
 
-    def done(self, spec: TableExport) -> None:
+    def done(self, spec: ExportSpec) -> None:
         """Gives the place of a spec back."""
         name = _queue(spec)
         self._running[name] -= 1
@@ -75,5 +75,5 @@ class Queues:
         await self._changed.wait()
 
 
-def _queue(spec: TableExport) -> str:
+def _queue(spec: ExportSpec) -> str:
     return (spec.queue_name or _DEFAULT_QUEUE).lower()

@@ -23,7 +23,7 @@ from .._values.errors import (
 from .._values.paths import FolderSet
 from .._values.reports import StatusReport
 from .._values.results import ExportResult
-from .._values.spec import TableExport
+from .._values.spec import ExportSpec
 from ._outcomes import (
     BulkEvent,
     ExportEnded,
@@ -37,7 +37,7 @@ from ._queues import Queues
 
 _log = logging.getLogger("dli_async.bulk")
 
-Specs = Iterable[TableExport] | AsyncIterable[TableExport]
+Specs = Iterable[ExportSpec] | AsyncIterable[ExportSpec]
 
 # What is not about one export ends the run: without a record nothing may be submitted, and a
 # login that is refused once is refused for all, and locked when it is tried on and on.
@@ -98,9 +98,9 @@ class Run:
                 await self._queues.wait_for_room()
         await self._queues.wait_until_empty()
 
-    async def _plan(self, spec: TableExport) -> None:
-        if not isinstance(spec, TableExport):
-            raise ConfigurationError(f"specs: must hold TableExport, not {spec!r}")
+    async def _plan(self, spec: ExportSpec) -> None:
+        if not isinstance(spec, ExportSpec):
+            raise ConfigurationError(f"specs: must hold exports such as TableExport, not {spec!r}")
         self.tell(ExportPlanned(spec=spec))
         try:
             self._take_folder(spec)
@@ -110,7 +110,7 @@ class Run:
             self._queues.put(spec)
             self._start_ready()
 
-    def _take_folder(self, spec: TableExport) -> None:
+    def _take_folder(self, spec: ExportSpec) -> None:
         other = self._folders.add(spec.data_path)
         if other is None:
             return
@@ -123,7 +123,7 @@ class Run:
         while (spec := self._queues.take()) is not None:
             self._tasks.start_soon(self._export, spec, name=f"export {spec}")
 
-    async def _export(self, spec: TableExport) -> None:
+    async def _export(self, spec: ExportSpec) -> None:
         try:
             await self._deliver(await self._outcome_of(spec))
         except Exception as error:
@@ -143,7 +143,7 @@ class Run:
         self.tell(ExportEnded(outcome=outcome))
         await self._send.send(outcome)
 
-    async def _outcome_of(self, spec: TableExport) -> ExportOutcome:
+    async def _outcome_of(self, spec: ExportSpec) -> ExportOutcome:
         try:
             record = await self._records.open(spec)
         except InvalidExport as error:
@@ -162,7 +162,7 @@ class Run:
             record = following
 
     async def _following(
-        self, spec: TableExport, record: Record, end: ExportResult | Exception
+        self, spec: ExportSpec, record: Record, end: ExportResult | Exception
     ) -> Record | None:
         """The next attempt, if there is to be one."""
         if record.attempt >= self._attempts:
@@ -180,7 +180,7 @@ class Run:
             end.add_note(f"there was no other attempt: {error}")
             return None
 
-    async def _attempt(self, spec: TableExport, record: Record) -> ExportResult | Exception:
+    async def _attempt(self, spec: ExportSpec, record: Record) -> ExportResult | Exception:
         listener = _Listener(self, spec, record.attempt)
         attempt = Attempt(self._client, record, listener)
         if attempt.job.job_id is not None:
@@ -194,7 +194,7 @@ class Run:
 class _Listener:
     """Tells the listener of a run what becomes of one attempt."""
 
-    def __init__(self, run: Run, asked: TableExport, attempt: int) -> None:
+    def __init__(self, run: Run, asked: ExportSpec, attempt: int) -> None:
         self._run = run
         self._asked = asked
         self._attempt = attempt
@@ -208,7 +208,7 @@ class _Listener:
         self._run.tell(ExportStatusChanged(spec=self._asked, status=report.status, report=report))
 
 
-async def _each(specs: Specs) -> AsyncGenerator[TableExport]:
+async def _each(specs: Specs) -> AsyncGenerator[ExportSpec]:
     if isinstance(specs, AsyncIterable):
         async with aclosing(specs) if isinstance(specs, AsyncGenerator) else nullcontext():
             async for spec in specs:

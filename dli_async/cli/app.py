@@ -127,6 +127,7 @@ for _command in (
     _offline.demo,
     _offline.emulator,
     _exports.export,
+    _exports.query,
     _exports.status,
     _exports.wait,
     _exports.cancel,

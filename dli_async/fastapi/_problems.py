@@ -51,7 +51,9 @@ STATUS_OF: dict[type[errors.DliError], HTTPStatus] = {
     FolderInUse: HTTPStatus.CONFLICT,
     errors.InvalidExport: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.NotFound: HTTPStatus.NOT_FOUND,
+    errors.ResultExpired: HTTPStatus.NOT_FOUND,
     errors.AlreadyExists: HTTPStatus.CONFLICT,
+    errors.FolderExists: HTTPStatus.CONFLICT,
     errors.RateLimited: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.QuotaExceeded: HTTPStatus.SERVICE_UNAVAILABLE,
     # The service refused this application, which its caller can do nothing about.

@@ -10,7 +10,7 @@ from pydantic.json_schema import SkipJsonSchema
 from sse_starlette import EventSourceResponse
 
 from .._journal.entries import ExportState
-from .._values.spec import TableExport
+from .._values.spec import AnySpec
 from ._problems import ProblemRoute, responses
 from ._service import CallersExports
 from ._store import Filters
@@ -113,7 +113,7 @@ router = APIRouter(route_class=ProblemRoute)
     summary="Start an export",
 )
 async def start_export(
-    spec: Annotated[TableExport, Body(examples=[SPEC_EXAMPLE])],
+    spec: Annotated[AnySpec, Body(examples=[SPEC_EXAMPLE])],
     exports: Exports,
     request: Request,
     response: Response,
@@ -132,7 +132,7 @@ async def start_export(
 )
 async def start_exports(
     specs: Annotated[
-        list[TableExport], Body(min_length=1, max_length=_BULK, examples=[[SPEC_EXAMPLE]])
+        list[AnySpec], Body(min_length=1, max_length=_BULK, examples=[[SPEC_EXAMPLE]])
     ],
     exports: Exports,
 ) -> ExportsAccepted:

@@ -16,7 +16,7 @@ from .._export.errors import JobCancelled, JobFailed
 from .._export.job import ExportJob
 from .._journal.entries import ExportState, JournalEntry
 from .._values.results import CancelOutcome
-from .._values.spec import TableExport
+from .._values.spec import ExportSpec
 from ._problems import UnknownExport
 from ._progress import Progress
 from ._runner import Runner
@@ -88,7 +88,7 @@ class CallersExports:
         """Whether something is about an export that the caller may see."""
         return self._sees_all or item.identity == self.identity
 
-    async def start(self, specs: Sequence[TableExport]) -> list[JournalEntry]:
+    async def start(self, specs: Sequence[ExportSpec]) -> list[JournalEntry]:
         """Accepts all of some exports, or none; they are durable when this returns.
 
         Raises:

@@ -19,7 +19,7 @@ from .._journal.journal import Journal
 from .._journal.sqlite import changes as changes
 from .._values.enums import ExportMode
 from .._values.paths import FolderSet
-from .._values.spec import TableExport
+from .._values.spec import ExportSpec
 from ._problems import FolderInUse
 from .policy import PolicyViolation
 
@@ -53,7 +53,7 @@ class WebJournal(Journal):
 
     async def accept(
         self,
-        specs: Sequence[TableExport],
+        specs: Sequence[ExportSpec],
         *,
         identity: str | None,
         max_active: int | None,
@@ -133,7 +133,7 @@ class WebJournal(Journal):
 
 def _accept(
     db: sqlite3.Connection,
-    specs: Sequence[TableExport],
+    specs: Sequence[ExportSpec],
     owner: str,
     identity: str | None,
     max_active: int | None,
@@ -166,7 +166,7 @@ def _check_active(
 
 
 def _check_folders(
-    db: sqlite3.Connection, specs: Sequence[TableExport], identity: str | None
+    db: sqlite3.Connection, specs: Sequence[ExportSpec], identity: str | None
 ) -> None:
     seen = FolderSet()
     for spec in specs:

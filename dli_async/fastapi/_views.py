@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from .._journal.entries import ExportState, JournalEntry
 from .._values.results import CancelOutcome
-from .._values.spec import TableExport
+from .._values.spec import AnySpec
 from ._words import without_request
 
 SPEC_EXAMPLE: dict[str, Any] = {
@@ -28,6 +28,7 @@ _EXPORT_EXAMPLE: dict[str, Any] = {
     "state": "submitted",
     "status": "RUNNING",
     "progress": 0.4,
+    "label": "sales.orders",
     "spec": SPEC_EXAMPLE,
     "error": None,
     "identity": "alice",
@@ -39,6 +40,7 @@ _EXPORT_EXAMPLE: dict[str, Any] = {
     "input_size": None,
 }
 
+Label = Annotated[str, Field(description="A short name of what is exported, for people.")]
 ExportId = Annotated[int, Field(description="The router's id of the export; known at once.")]
 JobId = Annotated[
     str | None, Field(description="DLI's id of the job; null until DLI has accepted the export.")
@@ -71,7 +73,8 @@ class ExportView(BaseModel):
     state: State
     status: Status
     progress: Progress
-    spec: TableExport
+    label: Label
+    spec: AnySpec
     error: Error
     identity: Annotated[str | None, Field(description="On whose behalf it is.")]
     created_at: datetime
@@ -88,7 +91,8 @@ class ExportView(BaseModel):
         same["error"] = entry.error and without_request(entry.error)
         if entry.state is ExportState.FINISHED:
             progress = 1.0
-        return cls(export_id=entry.id, progress=progress, spec=entry.spec, **same)
+        spec: Any = entry.spec
+        return cls(export_id=entry.id, progress=progress, label=spec.label, spec=spec, **same)
 
 
 _SAME = (
@@ -143,6 +147,7 @@ class ExportEvent(BaseModel):
     progress: Progress = None
     error: Error = None
     at: datetime
+    label: Label
     database_name: str
     table_name: str
     data_path: str

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 from .._values.enums import ExportMode
 from .._values.errors import ConfigurationError, DliError
 from .._values.paths import normalise_path
-from .._values.spec import TableExport
+from .._values.spec import ExportSpec
 
 _ANY = "*"
 _DEFAULT_QUEUE = "default"
@@ -46,6 +46,9 @@ class ExportPolicy:
             lower case ASCII letters are the same, as they are for DLI; no others are.
         queues: names of queues, in any case; `default` is the one of an export that names none.
         export_modes: such as `["ErrorIfExists"]`, which leaves what is there alone.
+        queries: whether callers may export what a query gives, and results of queries (default
+            False). Which tables a query reads cannot be checked: with it, `tables` holds for
+            exports of whole tables only, and callers read whatever the client's login can.
         max_active: how many exports that have not ended a caller may have (default None: any
             number).
         shared: whether all callers see and cancel each other's exports (default False).
@@ -62,6 +65,7 @@ class ExportPolicy:
         tables: Iterable[str] | None = None,
         queues: Iterable[str] | None = None,
         export_modes: Iterable[str] | None = None,
+        queries: bool = False,
         max_active: int | None = None,
         shared: bool = False,
         admins: Iterable[str] = (),
@@ -73,6 +77,7 @@ class ExportPolicy:
             )
         if max_active is not None and not (isinstance(max_active, int) and max_active > 0):
             raise ConfigurationError(f"max_active={max_active!r}: must be at least 1")
+        self._queries = queries
         self.max_active = max_active
         self.shared = shared
         self.admins = frozenset(_words("admins", admins) or ())
@@ -90,20 +95,25 @@ class ExportPolicy:
         cls,
         *,
         export_modes: Iterable[str] | None = None,
+        queries: bool = False,
         max_active: int | None = None,
         shared: bool = False,
         admins: Iterable[str] = (),
     ) -> Self:
-        """A policy that lets every caller export every table to every folder by every queue."""
+        """A policy that lets every caller export every table to every folder by every queue.
+
+        Not so what queries give, unless `queries` says so.
+        """
         return cls(
             queues=[_ANY],
             export_modes=export_modes,
+            queries=queries,
             max_active=max_active,
             shared=shared,
             admins=admins,
         )
 
-    def check(self, spec: TableExport) -> None:
+    def check(self, spec: ExportSpec) -> None:
         """Looks whether an export is allowed.
 
         Raises:
@@ -111,9 +121,10 @@ class ExportPolicy:
         """
         if self._folders is not None and not self._allows_path(spec.data_path):
             _refuse("data_paths", f"data_path {spec.data_path!r} is not in an allowed folder")
-        if self._tables is not None and not self._allows_table(spec):
-            name = f"{spec.database_name}.{spec.table_name}"
-            _refuse("tables", f"table {name!r} is not an allowed one")
+        if spec.table is None and not self._queries:
+            _refuse("queries", "only whole tables may be exported, and no queries")
+        if spec.table is not None and not self._allows_table(*spec.table):
+            _refuse("tables", f"table {spec.label!r} is not an allowed one")
         queue = spec.queue_name or _DEFAULT_QUEUE
         if self._queues is not None and _fold(queue) not in self._queues and not self._any_queue:
             _refuse("queues", f"queue {queue!r} is not an allowed one")
@@ -134,10 +145,10 @@ class ExportPolicy:
         # The slash keeps `obs://b/team` from allowing `obs://b/team2`.
         return any(path.startswith(folder) for folder in self._folders or ())
 
-    def _allows_table(self, spec: TableExport) -> bool:
-        database, table = _fold(spec.database_name), _fold(spec.table_name)
-        return any(
-            one.fullmatch(database) and other.fullmatch(table) for one, other in self._tables or ()
+    def _allows_table(self, database_name: str, table_name: str) -> bool:
+        database, table = _fold(database_name), _fold(table_name)
+        return self._tables is None or any(
+            one.fullmatch(database) and other.fullmatch(table) for one, other in self._tables
         )
 
 

@@ -341,7 +341,7 @@ async def test_an_error_of_the_source_ends_the_run(client: DliClient) -> None:
 async def test_an_error_of_the_source_shows_even_if_nobody_reads(client: DliClient) -> None:
     """A run that broke says so when its block is left."""
     never_read = client.export_many(["t1"])  # type: ignore[list-item]
-    with pytest.raises(ConfigurationError, match="must hold TableExport, not 't1'"):
+    with pytest.raises(ConfigurationError, match="such as TableExport, not 't1'"):
         async with never_read:
             await anyio.sleep(1)
 

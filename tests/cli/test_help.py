@@ -24,7 +24,7 @@ from .conftest import Cli, Server, error_line
 
 COMMANDS = {
     *("demo", "emulator", "export", "status", "wait", "cancel", "jobs", "tables", "whoami"),
-    *("bulk", "runs", "ls", "verify", "fetch"),
+    *("query", "bulk", "runs", "ls", "verify", "fetch"),
 }
 OF_THE_SERVICE = COMMANDS - {"demo", "emulator", "runs"}
 
@@ -69,7 +69,11 @@ def test_commands_of_the_service_share_their_options(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("group", "commands"),
-    [(Connection, OF_THE_SERVICE), (Output, COMMANDS), (ExportOptions, {"export", "bulk"})],
+    [
+        (Connection, OF_THE_SERVICE),
+        (Output, COMMANDS),
+        (ExportOptions, {"export", "query", "bulk"}),
+    ],
 )
 def test_an_option_of_a_group_is_there_in_all_commands_of_the_group(
     group: type, commands: set[str]
@@ -87,7 +91,7 @@ def test_times_are_given_with_their_unit() -> None:
     """Every option that takes seconds says so."""
     named = ("timeout", "launch", "run")
     timed = [p for c in _commands().values() for p in c.params if p.name in named]
-    assert len(timed) == 8
+    assert len(timed) == 9
     assert all(parameter.metavar == "SECONDS" for parameter in timed)
 
 

@@ -90,7 +90,7 @@ def test_an_export_that_was_refused_tells_its_caller_no_request(
             f"{SAID}, {REQUEST}", status_code=401, error_code="APIGW.0301", request_id="r1"
         )
 
-    monkeypatch.setattr("dli_async._http.api.Api.export_table", refuse)
+    monkeypatch.setattr("dli_async._http.api.Api.export", refuse)
     with caplog.at_level(logging.WARNING, "dli_async.fastapi"), serve() as web:
         alice = web.by("alice")
         place = alice.post("/exports", json=spec()).headers["location"]

@@ -10,6 +10,7 @@ import pytest
 import schemathesis
 from fastapi import Depends, FastAPI
 from hypothesis import HealthCheck, given, settings
+from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from dli_async.emulator import Emulator, NullEngine
 from dli_async.fastapi import ExportPolicy, dli_lifespan, exports_router
@@ -35,10 +36,18 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FastAPI]:
     emulator.close()
 
 
+def _holds_sql(case: schemathesis.Case) -> bool:
+    """Whether a body is about a query, of which a schema cannot tell whether it is one SELECT."""
+    bodies = case.body if isinstance(case.body, list) else [case.body]
+    return any(
+        isinstance(body, dict) and body.keys() & {"query", "query_job_id"} for body in bodies
+    )
+
+
 @pytest.mark.slow
 def test_no_request_breaks_the_service_or_the_schema(app: FastAPI) -> None:
     """Whatever is sent, the answer is no 5xx and is what the document says; streams are read as
-    far as they have come."""
+    far as they have come. What breaks a rule of SQL may be refused all the same."""
     asked = set()
     with run_app(app) as (url, _):
         schema = schemathesis.openapi.from_url(f"{url}/openapi.json", wait_for_schema=10)
@@ -59,7 +68,10 @@ def test_no_request_breaks_the_service_or_the_schema(app: FastAPI) -> None:
                 def ask(case: schemathesis.Case) -> None:
                     if case.path.endswith("events"):
                         case.query = {**(case.query or {}), "follow": "false"}
-                    case.call_and_validate(headers={"Authorization": "Bearer alice"})
+                    case.call_and_validate(
+                        headers={"Authorization": "Bearer alice"},
+                        excluded_checks=[positive_data_acceptance] if _holds_sql(case) else [],
+                    )
                     asked.add(case.operation.label)
 
                 ask()

@@ -21,6 +21,7 @@ from dli_async import (
     PermissionDenied,
     QuotaExceeded,
     RateLimited,
+    ResultExpired,
     ServerError,
 )
 from dli_async._http.answers import Answer, date_of, read_answer, retry_after_of
@@ -61,7 +62,7 @@ DLI_CODES: list[tuple[str, int, type[ApiError]]] = [
     ("DLI.0018", 400, ApiError),
     ("DLI.0019", 400, ServerError),
     ("DLI.0023", 404, NotFound),
-    ("DLI.0100", 400, ApiError),
+    ("DLI.0100", 400, ResultExpired),
     ("DLI.0999", 400, ServerError),
     ("DLI.1028", 400, QuotaExceeded),
     ("DLI.12004", 400, NotFound),

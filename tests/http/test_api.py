@@ -80,7 +80,9 @@ async def exported(body: Any) -> Any:
     outcomes: list[Any] = []
     called = Called(body)
     async with over(called) as api:
-        await api.export_table(SPEC, anyio.lowlevel.checkpoint, outcomes.append)
+        await api.export(
+            SPEC.posting("export-table", "k"), anyio.lowlevel.checkpoint, outcomes.append
+        )
     assert called.target == f"POST /v1.0/{PROJECT}/jobs/export-table"
     assert json.loads(called.requests[0].content) == SPEC.body()
     [outcome] = outcomes

@@ -21,6 +21,8 @@ from dli_async import (
     JobRow,
     JobStatus,
     PollPolicy,
+    QueryExport,
+    ResultExport,
     RetryPolicy,
     StaticToken,
     StatusEndpoint,
@@ -40,6 +42,15 @@ SPEC = TableExport(
 )
 
 
+QUERY = QueryExport("SELECT 1", "obs://b/q", data_type="parquet", conf={"a.b": "1"})
+PART = QueryExport.of_table("db2", "t2", "obs://b/p", columns=["id"], where="id > 1")
+RESULT = ResultExport("828d4044", "obs://b/r", limit_num=10, encoding_type="gbk")
+
+
+async def exists(folder: str) -> bool:
+    return bool(folder)
+
+
 async def look(job_id: str) -> StatusReport:
     return StatusReport(job_id=job_id, status=JobStatus.FINISHED)
 
@@ -52,6 +63,9 @@ async def awaits_an_export() -> None:
         result = await client.export(SPEC, timeout=3600, on_report=print)
         assert_type(result, ExportResult)
         assert_type(result.duration, timedelta | None)
+        assert_type(await client.export(QUERY), ExportResult)
+        async with client.export_many([SPEC, QUERY, PART, RESULT]):
+            pass
         job = await client.submit(SPEC)
         assert_type(job, ExportJob)
         assert_type(await job, ExportResult)
@@ -77,6 +91,8 @@ def builds_clients() -> list[DliClient]:
             submit=SubmitPolicy(grace=60),
             polling=PollPolicy(give_up_after=600),
             status_source=look,
+            table_exports="auto",
+            folder_check=exists,
             transport=httpx.MockTransport(lambda request: httpx.Response(200)),
             on_event=watch,
         ),

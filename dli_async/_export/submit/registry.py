@@ -8,7 +8,7 @@ from weakref import WeakValueDictionary
 
 import anyio
 
-from ..._values.spec import TableExport
+from ..._values.spec import ExportSpec
 from .admission import Admission
 from .locks import Locks
 from .search import Search
@@ -82,20 +82,20 @@ class Registry(Generic[S]):
         """The submit of a token's export id, or of a job id, if it lives in this client."""
         return self._submissions.get(known_as) if known_as else None
 
-    def lock(self, spec: TableExport) -> anyio.Lock:
+    def lock(self, spec: ExportSpec) -> anyio.Lock:
         """One lock for each target: equal exports are submitted one after the other."""
         return self._locks.get(_target(spec))
 
-    def note_in_flight(self, spec: TableExport, ended: anyio.Event) -> None:
+    def note_in_flight(self, spec: ExportSpec, ended: anyio.Event) -> None:
         """Notes a POST that has left; its caller may go, and with it the lock of the target."""
         self._in_flight[_target(spec)] = ended
 
-    async def wait_in_flight(self, spec: TableExport) -> None:
+    async def wait_in_flight(self, spec: ExportSpec) -> None:
         """Waits for the end of a POST for the same target, whoever made it."""
         ended = self._in_flight.get(_target(spec))
         if ended is not None:
             await ended.wait()
 
 
-def _target(spec: TableExport) -> Target:
-    return spec.database_name.lower(), spec.table_name.lower(), spec.data_path
+def _target(spec: ExportSpec) -> Target:
+    return *(name.lower() for name in spec.table or ()), spec.data_path

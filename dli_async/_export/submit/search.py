@@ -7,17 +7,16 @@ each job's folder once.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from datetime import datetime
 
 import anyio
 
 from ..._http.api import PAGE_SIZE, Api, JobPage
-from ..._values.errors import DliError, NotFound, PermissionDenied
-from ..._values.paths import same_path
+from ..._values.errors import DliError
 from ..._values.reports import JobRow
-from ..._values.spec import TableExport
+from ..._values.spec import Posting
+from ..._values.spec.posting import KEY
 from ..departure import WRONG_AT_MOST, Departure, Moment
 from .locks import Locks
 
@@ -25,22 +24,21 @@ from .locks import Locks
 # our job from those that this lets in.
 _MARGIN = 60.0
 _REMEMBERED = 50_000
-_EXPORTS: dict[str, str | int | None] = {"job-type": "EXPORT", "order": "start_time_asc"}
-
-
-@dataclass(frozen=True)
-class Found:
-    """What a look found: jobs of this export, and jobs of its table whose folder is not told."""
-
-    ours: list[JobRow] = field(default_factory=list)
-    unclear: list[JobRow] = field(default_factory=list)
 
 
 class _Round:
-    """One listing, and those who wait for it."""
+    """One listing, and those who wait for it.
+
+    Attributes:
+        departures: the POSTs whose jobs are looked for.
+        job_types: among which jobs those are listed for certain.
+        tag: the one that its job carries, if only one export is looked for, and by its tag.
+    """
 
     def __init__(self) -> None:
         self.departures: list[Departure] = []
+        self.job_types: set[str] = set()
+        self.tag: str | None = None
         self.rows: list[JobRow] | None = None
         self.error: DliError | None = None
         self._now = Moment(0.0)
@@ -49,20 +47,35 @@ class _Round:
     def done(self) -> bool:
         return self.rows is not None or self.error is not None
 
+    def join(self, departure: Departure, postings: Sequence[Posting], by_tag: bool) -> None:
+        """Takes one more export in."""
+        tags = {posting.tag for posting in postings}
+        is_alone = by_tag and not self.departures and len(tags) == 1
+        self.tag = tags.pop() if is_alone else None
+        self.departures.append(departure)
+        self.job_types.update(posting.listed_as for posting in postings)
+
+    @property
+    def _filter(self) -> dict[str, str | int | None]:
+        # One type or all: that is what the documents agree on.
+        kind = next(iter(self.job_types)) if len(self.job_types) == 1 else "ALL"
+        return {"job-type": kind, "tags": None if self.tag is None else f"{KEY}={self.tag}"}
+
     async def fetch(self, api: Api, margin: float) -> None:
-        """Lists the EXPORT jobs that started since the oldest departure.
+        """Lists the jobs that started since the oldest departure.
 
         The newest page comes first, since its `Date` gives the server's clock. Older pages are
         read from the bound on in ascending order, which new jobs do not shift.
         """
         departures = tuple(self.departures)
-        newest = await api.list_jobs(_EXPORTS | {"order": "start_time_desc"})
+        newest = await api.list_jobs(self._filter | {"order": "start_time_desc"})
         now = Moment.now(api.http.server_clock.now())
         since = min(departure.started_since(now) for departure in departures) - margin
         rows = {row.job_id: row for row in newest.rows}
         if _may_hide(newest, since):
             start = max(0, int(since * 1000))
-            rows |= {row.job_id: row async for row in api.jobs(_EXPORTS | {"start": start})}
+            older = self._filter | {"order": "start_time_asc", "start": start}
+            rows |= {row.job_id: row async for row in api.jobs(older)}
         self._now = now
         self.rows = list(rows.values())
 
@@ -94,16 +107,27 @@ class Search:
     def _margin(self) -> float:
         return _MARGIN + self._lag
 
-    async def rows_since(self, api: Api, departure: Departure) -> list[JobRow]:
-        """EXPORT jobs that a departure may have made, as the service lists them from now on.
+    async def rows_since(
+        self,
+        api: Api,
+        departure: Departure,
+        postings: Sequence[Posting],
+        *,
+        by_tag: bool = False,
+    ) -> list[JobRow]:
+        """Jobs that a departure may have made, as the service lists them from now on.
 
         Whoever asks while a listing is under way waits for the next one, which serves all of them.
+
+        Args:
+            postings: what may have left.
+            by_tag: whether the service may leave out what does not carry their tag.
 
         Raises:
             DliError: the listing failed.
         """
         mine = self._open = self._open or _Round()
-        mine.departures.append(departure)
+        mine.join(departure, postings, by_tag)
         while not mine.done:
             if self._fetching is not None:
                 await self._fetching.wait()
@@ -122,30 +146,6 @@ class Search:
         finally:
             self._fetching = None
             ended.set()
-
-    async def look(
-        self, api: Api, spec: TableExport, departure: Departure, owns: Callable[[str], bool]
-    ) -> Found:
-        """The jobs that an export may have become.
-
-        Args:
-            owns: whether a job belongs to an export already.
-        """
-        found = Found()
-        for row in await self.rows_since(api, departure):
-            if _is_of_table(row, spec) and not owns(row.job_id):
-                path = await self._told_path_of(api, row.job_id)
-                if path is None:
-                    found.unclear.append(row)
-                elif same_path(path, spec.data_path):
-                    found.ours.append(row)
-        return found
-
-    async def _told_path_of(self, api: Api, job_id: str) -> str | None:
-        try:
-            return await self.path_of(api, job_id)
-        except (NotFound, PermissionDenied):
-            return None
 
     async def path_of(self, api: Api, job_id: str) -> str | None:
         """The folder of a job, or None if it is not told; it never changes, so is asked once."""
@@ -167,11 +167,6 @@ def _may_hide(newest: JobPage, since: float) -> bool:
     is_all = len(rows) < PAGE_SIZE and newest.job_count <= len(rows)
     is_in_order = len(starts) == len(rows) and starts == sorted(starts, reverse=True)
     return not (is_all or (is_in_order and starts[-1].timestamp() < since))
-
-
-def _is_of_table(row: JobRow, spec: TableExport) -> bool:
-    names = (row.database_name, spec.database_name), (row.table_name, spec.table_name)
-    return all(said is None or said.casefold() == wanted.casefold() for said, wanted in names)
 
 
 def _started_since(row: JobRow, since: float) -> bool:

@@ -1,38 +1,38 @@
 """Submit exactly once: post, and when in doubt look before posting again.
 
-A look lists EXPORT jobs that started since the attempt by the server's clock, compares database
-and table, then asks each candidate's detail for its folder. It never takes a job that another
-export owns. Lists lag, so looks go on through a grace window before another POST.
-
-What remains: a process looks at the time after its note and right before it sends, but one that is
-stopped after that and before the socket may still post what another has posted meanwhile. Whoever
-finds the note looks through the whole grace first, so it takes a stop at just that point for longer
-than `request_timeout` and `grace` together.
+A look lists jobs that started since; its own has its key, or table and folder, and no other owner.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from functools import partial
-from typing import Protocol, cast
+from typing import cast
+from uuid import uuid4
 
 import anyio
 
 from ..._http.api import Api
 from ..._http.exchange import HELD_UP
-from ..._values.errors import AlreadyExists, DliError, RequestNotSent
+from ..._values.errors import (
+    AlreadyExists,
+    DliError,
+    FolderExists,
+    RequestNotSent,
+)
 from ..._values.events import AdoptionEvent, Emitter, LookEvent, SubmitEvent
 from ..._values.policies import RetryPolicy, SubmitPolicy, is_transient, never_carried_out
 from ..._values.reports import ExportAccepted, JobRow
-from ..._values.spec import TableExport
+from ..._values.spec import ExportSpec, Posting
 from ..departure import Departure, Moment
-from ..errors import SubmitInDoubt
 from .admission import Place
+from .look import Found, in_doubt, look_for, postings_of
+from .record import SubmitRecord
 from .registry import Registry
-from .search import Found
 from .verdict import Verdict, judge
+from .ways import Ways
 
 _log = logging.getLogger("dli_async.submit")
 
@@ -40,47 +40,35 @@ _log = logging.getLogger("dli_async.submit")
 _NOTES = 3
 
 
-class SubmitRecord(Protocol):
-    """Keeps record of a submit outside this process, so that another one can go on from there."""
-
-    async def before_post(self, departure: Departure) -> None:
-        """Awaited right before each POST leaves, after all that can wait.
-
-        A process that finds `departure` and no job must look before it posts. What this raises
-        keeps the POST from leaving.
-        """
-
-    async def accepted(self, job_id: str) -> None:
-        """Awaited when the job is known, before whoever submits hears of it."""
-
-
 class Submission:
     """The submit of one export, by however many callers and however often they are cancelled.
 
     Attributes:
-        export_id: tells this export from others, in tokens and journals; None while none has it.
-        job_id: the accepted or adopted job, or None.
+        export_id: tells this export from others, in tokens, journals and its job; None if none has.
+        job_id, job_type: the accepted or adopted job, or None; and what lists show it as.
+        record: is told of each POST, and of the job.
         trouble: what kept the last POST from being carried out, or None.
-        awaiters: how many tasks await the export now.
-        abandoned: whether the last of them left before its end.
+        awaiters, abandoned: how many tasks await it, and whether the last left before its end.
     """
 
     def __init__(
         self,
         api: Callable[[], Api],
-        spec: TableExport | None,
+        spec: ExportSpec | None,
         *,
         policy: SubmitPolicy,
         retry: RetryPolicy,
         registry: Registry[Submission],
         emit: Emitter,
+        ways: Ways,
         record: SubmitRecord | None = None,
         export_id: str | None = None,
     ) -> None:
         # A job attached by its id has none, and never submits.
-        self.spec = cast(TableExport, spec)
+        self.spec = cast(ExportSpec, spec)
         self.export_id = export_id
         self.job_id: str | None = None
+        self.job_type = spec.job_type if spec is not None else None
         self.trouble: DliError | None = None
         self.awaiters = 0
         self.abandoned = False
@@ -89,7 +77,9 @@ class Submission:
         self._retry = retry
         self._registry = registry
         self._emit = emit
-        self._record = record
+        self._ways = ways
+        self._went_by: tuple[str, ...] = ()
+        self.record = record
         self._departure: Departure | None = None
         self._in_flight: anyio.Event | None = None
         self._outcome: ExportAccepted | DliError | None = None
@@ -114,6 +104,14 @@ class Submission:
             self._has_posted = False
             self._doubtful = True
             self._doubts = 1
+            # Nobody has told by which of them.
+            self._went_by = self.spec.ways
+
+    @property
+    def key(self) -> str:
+        """Its `export_id`, made if need be."""
+        self.export_id = self.export_id or uuid4().hex
+        return self.export_id
 
     async def run(self, on_settled: Callable[[], None]) -> str:
         """Sees to it that the export is submitted once, and returns its job id.
@@ -132,8 +130,8 @@ class Submission:
             while self.job_id is None:
                 if not await self._is_found():
                     await self._post(on_settled)
-            if self._record is not None:
-                await self._record.accepted(self.job_id)
+            if self.record is not None:
+                await self.record.accepted(self.job_id)
         return self.job_id
 
     @property
@@ -160,12 +158,17 @@ class Submission:
 
         async def once() -> None:
             self._outcome = None
-            places = [await self._registry.noting.enter()] if self._record is not None else []
+            posting = self.spec.posting(self._ways.way_of(self.spec), self.key)
+            if not await self._may_post(posting):
+                return
+            places = [await self._registry.noting.enter()] if self.record is not None else []
             try:
                 places.append(await self._registry.admission.enter())
-                await self._api().export_table(self.spec, partial(self._leave, places), settle)
+                await self._api().export(posting, partial(self._leave, posting, places), settle)
                 outcome: object = self._outcome
                 if isinstance(outcome, DliError) and self._verdict is not Verdict.DOUBT:
+                    if self._ways.learns_from(self.spec, posting.way, outcome):
+                        return
                     raise outcome
             except DliError as error:
                 self.trouble = error
@@ -175,9 +178,23 @@ class Submission:
 
         await self._retry.run(once, never_carried_out)
 
-    async def _leave(self, places: Sequence[Place]) -> None:
+    async def _may_post(self, posting: Posting) -> bool:
+        """Sees to ErrorIfExists; a folder that an own POST may have made is a doubt."""
+        try:
+            await self._ways.check_folder(self.spec, posting)
+        except FolderExists:
+            if not self._doubts:
+                raise
+            self._doubtful = self._landed = True
+            return False
+        return True
+
+    async def _leave(self, posting: Posting, places: Sequence[Place]) -> None:
         """Notes that a POST leaves now; nothing may wait between the note and the POST."""
         places[-1].leave()
+        self.job_type = posting.job_type
+        if posting.way not in self._went_by:
+            self._went_by += (posting.way,)
         self._in_flight = anyio.Event()
         self._registry.note_in_flight(self.spec, self._in_flight)
         before = self._departure
@@ -200,8 +217,8 @@ class Submission:
     async def _note_departure(self, before: Departure | None) -> None:
         moment = Moment.now(self._api().http.server_clock.now())
         self._departure = before.again(moment) if before else Departure.at(moment)
-        if self._record is not None:
-            await self._record.before_post(self._departure)
+        if self.record is not None:
+            await self.record.before_post(self._departure)
 
     def _settled(self, on_settled: Callable[[], None], outcome: ExportAccepted | DliError) -> None:
         self._outcome = outcome
@@ -209,6 +226,7 @@ class Submission:
         verdict = self._verdict = judge(outcome, doubted_before=self._doubts > 0)
         if isinstance(outcome, ExportAccepted):
             self._take(outcome.job_id)
+            self.job_type = outcome.job_type or self.job_type
             _log.info("%s: submitted as job %s", self.spec, self.job_id)
             self._emit(SubmitEvent(spec=self.spec, job_id=outcome.job_id))
         elif verdict is Verdict.DOUBT:
@@ -245,10 +263,12 @@ class Submission:
         """Looks until the job is found, or the grace window is over."""
         trouble: DliError | None = None
         found = Found()
-        for delay in self._delays(departure):
+        for number, delay in enumerate(self._delays(departure)):
             await anyio.sleep(delay)
             try:
-                found = await self._look(departure)
+                # What a filter by tag leaves out is looked for later, before another POST.
+                may_filter = number == 0 and self._has_posted and self._policy.grace > 0
+                found = await self._look(departure, by_tag=may_filter)
                 trouble = None
             except DliError as error:
                 trouble = error
@@ -258,11 +278,11 @@ class Submission:
             if self._adopted(found.ours):
                 return True
         if trouble is not None:
-            raise self._in_doubt(f"looking for its job failed ({trouble})", ()) from trouble
+            raise in_doubt(self.spec, f"looking for its job failed ({trouble})", ()) from trouble
         if found.unclear:
-            raise self._in_doubt("the folder of some jobs could not be told", found.unclear)
+            raise in_doubt(self.spec, "the folder of some jobs could not be told", found.unclear)
         if self._landed or self._doubts >= self._policy.attempts:
-            raise self._in_doubt("no job of it was found", found=())
+            raise in_doubt(self.spec, "no job of it was found", found=())
         return False
 
     def _delays(self, departure: Departure) -> Iterator[float]:
@@ -283,31 +303,26 @@ class Submission:
         match found, live:
             case ([row], _) | (_, [row]):
                 self._take(row.job_id)
+                self.job_type = row.job_type or self.job_type
                 _log.info("%s: adopted job %s, which its lost submit made", self.spec, row.job_id)
                 self._emit(AdoptionEvent(spec=self.spec, job_id=row.job_id))
                 return True
             case ([], _):
                 return False
-        raise self._in_doubt(f"{len(found)} jobs could be it", found=found)
+        raise in_doubt(self.spec, f"{len(found)} jobs could be it", found=found)
 
-    def _in_doubt(self, why: str, found: Sequence[JobRow]) -> SubmitInDoubt:
-        return SubmitInDoubt(
-            f"{self.spec}: the answer to its submit was lost, and {why}; "
-            "it may or may not have been accepted",
-            spec=self.spec,
-            found=found,
-        )
-
-    async def _look(self, departure: Departure) -> Found:
+    async def _look(self, departure: Departure, *, by_tag: bool) -> Found:
         """The jobs that this export may have become."""
-        search, owns = self._registry.search, self._registry.owns
-        found = await search.look(self._api(), self.spec, departure, owns)
+        postings = postings_of(self.spec, self._went_by, self.key)
+        found = await look_for(
+            self._api(), self._registry, self.spec, postings, departure, by_tag=by_tag
+        )
         ids = tuple(row.job_id for row in found.ours)
         _log.debug("%s: a look found %s", self.spec, ids)
         self._emit(LookEvent(spec=self.spec, found=ids))
         return found
 
 
-def _give_back(places: Iterable[Place]) -> None:
+def _give_back(places: Sequence[Place]) -> None:
     for place in places:
         place.leave()

@@ -164,7 +164,10 @@ class Asker:
             NoList: the list was refused; it is not asked for again.
             DliError: trouble that concerns all jobs.
         """
-        params = {"job-type": "EXPORT", "job-status": status, **cursor.params()}
+        types = self._watched.job_types
+        # One type or all: that is what the documents agree on.
+        kind = next(iter(types)) if len(types) == 1 else "ALL"
+        params = {"job-type": kind, "job-status": status, **cursor.params()}
         try:
             page = await self._exchange(
                 lambda api: api.list_jobs(params, page=cursor.number, repeat=False)

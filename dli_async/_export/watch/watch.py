@@ -68,6 +68,7 @@ class Watch:
         *,
         fresh: bool,
         left: Sight = lambda _: None,
+        job_type: str | None = None,
     ) -> StatusReport:
         """Waits until a job has ended, and returns its last report.
 
@@ -77,13 +78,15 @@ class Watch:
             fresh: whether the job was just accepted; otherwise it may have ended long ago.
             left: called at the end of the wait with the moment at which a look last showed the
                 job, which `seen` need not have heard of; not called if none did.
+            job_type: what kind of job lists will show it as; None (default) for an EXPORT, until a
+                report tells.
 
         Raises:
             JobTimeout: looks failed for `PollPolicy.give_up_after` seconds.
             ApiError: a fact that ends the wait, such as `NotFound` or `PermissionDenied`.
         """
         waiter = _Waiter()
-        job = self._watched.join(job_id, anyio.current_time(), fresh=fresh)
+        job = self._watched.join(job_id, anyio.current_time(), fresh=fresh, job_type=job_type)
         job.waiters.append(waiter)
         self._looks.joined(job, fresh=fresh)
         told: StatusReport | None = None

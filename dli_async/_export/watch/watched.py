@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
+import sys
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 from typing import Any
 
@@ -35,17 +36,21 @@ class WatchedJob:
     """One job that is waited for.
 
     `start` is in milliseconds by the service's clock, None while unknown; all other times are
-    seconds of the event loop's clock. `look` numbers the look that showed the job last; `due` is
-    when it may be asked for alone; `asked` counts how often it was.
+    seconds of the event loop's clock. `job_type` is what lists show it as. `look` numbers the look
+    that showed the job last; `due` is when it may be asked for alone; `asked` counts how often it
+    was.
     """
 
     __slots__ = (
         *("asked", "due", "error", "failing_since", "job_id", "joined", "look", "report"),
-        *("seen_at", "start", "waiters"),
+        *("job_type", "seen_at", "start", "waiters"),
     )
 
-    def __init__(self, job_id: str, now: float, *, fresh: bool) -> None:
+    def __init__(
+        self, job_id: str, now: float, *, fresh: bool, job_type: str | None = None
+    ) -> None:
         self.job_id = job_id
+        self.job_type = sys.intern(job_type or "EXPORT")
         self.joined = self.seen_at = now
         self.due = now + _LIST_LAG if fresh else now
         self.start: int | None = None
@@ -75,6 +80,7 @@ class Watched:
         running: those that may end at any moment: seen, and neither launching nor ended.
         unplaced: those of unknown age that no look has shown yet.
         started: how many were seen to have left LAUNCHING.
+        job_types: how many jobs there are of each type.
         look: number of the look that is under way.
     """
 
@@ -84,18 +90,22 @@ class Watched:
         self.running: dict[str, WatchedJob] = {}
         self.unplaced: dict[str, WatchedJob] = {}
         self.started = 0
+        self.job_types: Counter[str] = Counter()
         self.look = 0
         self._finished = 0.0
         self._running_time = 0.0
         self._counted_at = 0.0
         self._newest_join = 0.0
 
-    def join(self, job_id: str, now: float, *, fresh: bool) -> WatchedJob:
+    def join(
+        self, job_id: str, now: float, *, fresh: bool, job_type: str | None = None
+    ) -> WatchedJob:
         """What is known of a job, made if need be; `fresh` means that it was just accepted."""
         self._newest_join = now
         job = self.jobs.get(job_id)
         if job is None:
-            job = self.jobs[job_id] = WatchedJob(job_id, now, fresh=fresh)
+            job = self.jobs[job_id] = WatchedJob(job_id, now, fresh=fresh, job_type=job_type)
+            self.job_types[job.job_type] += 1
             if not fresh:
                 self.unplaced[job_id] = job
         return job
@@ -104,6 +114,7 @@ class Watched:
         """Forgets a job: it ended, or nobody waits for it any more."""
         if self.jobs.get(job.job_id) is job:
             del self.jobs[job.job_id]
+            self._count_type(job, -1)
             self.running.pop(job.job_id, None)
             self.unplaced.pop(job.job_id, None)
 
@@ -143,6 +154,7 @@ class Watched:
         self.unplaced.pop(job.job_id, None)
         if job.start is None:
             job.start = start_ms(report)
+        self._learn_type(job, report.job_type)
         if not is_news:
             return
         job.report = report
@@ -153,6 +165,17 @@ class Watched:
             self._finished += 1
             self.drop(job)
         self._news(job)
+
+    def _learn_type(self, job: WatchedJob, told: str | None) -> None:
+        if told and told != job.job_type:
+            self._count_type(job, -1)
+            job.job_type = sys.intern(told)
+            self._count_type(job, 1)
+
+    def _count_type(self, job: WatchedJob, number: int) -> None:
+        self.job_types[job.job_type] += number
+        if not self.job_types[job.job_type]:
+            del self.job_types[job.job_type]
 
     def is_missing(self, job: WatchedJob) -> bool:
         """Whether a job is still waited for and this look has not shown it."""

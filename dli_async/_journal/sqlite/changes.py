@@ -6,13 +6,14 @@ import json
 import logging
 import sqlite3
 import time
+import uuid
 from collections.abc import Sequence
 from typing import Any
 
 from ..._export.departure import Departure
 from ..._values.errors import InvalidExport, JournalError, Problem
 from ..._values.paths import folders_above, overlap
-from ..._values.spec import TableExport
+from ..._values.spec import ExportSpec, dump_spec
 from ..entries import ENDS, ExportState, JournalEntry
 
 _log = logging.getLogger("dli_async.bulk")
@@ -22,7 +23,7 @@ _UNENDED = f"state NOT IN ({', '.join(repr(str(state)) for state in ENDS)})"
 
 def insert(
     db: sqlite3.Connection,
-    spec: TableExport,
+    spec: ExportSpec,
     *,
     data_path: str,
     owner: str,
@@ -32,14 +33,14 @@ def insert(
     """Writes a planned export as the next attempt of its key; `lease` is in seconds."""
     row = db.execute(
         "INSERT INTO exports (database_name, table_name, data_path, attempt, folder, state,"
-        " identity, owner, lease_expires_at, created_at, updated_at, spec_json) "
+        " identity, owner, lease_expires_at, created_at, updated_at, spec_json, export_key) "
         "SELECT :database, :table, :data_path, 1 + coalesce(max(attempt), 0), :folder, :state,"
-        " :identity, :owner, journal_now() + :lease, :now, :now, :spec_json FROM exports "
+        " :identity, :owner, journal_now() + :lease, :now, :now, :spec_json, :key FROM exports "
         "WHERE database_name = :database AND table_name = :table AND data_path = :data_path "
         "RETURNING *",
         {
-            "database": spec.database_name,
-            "table": spec.table_name,
+            "database": _table(spec)[0],
+            "table": _table(spec)[1],
             "data_path": data_path,
             "folder": spec.data_path,
             "state": ExportState.PLANNED,
@@ -47,10 +48,16 @@ def insert(
             "owner": owner,
             "lease": lease,
             "now": time.time(),
-            "spec_json": json.dumps(spec.body()),
+            "spec_json": json.dumps(dump_spec(spec)),
+            "key": uuid.uuid4().hex,
         },
     ).fetchone()
     return JournalEntry.of(row)
+
+
+def _table(spec: ExportSpec) -> tuple[str, str]:
+    """The names in the key of an export; of a query they are empty."""
+    return spec.table or ("", "")
 
 
 def change(
@@ -122,7 +129,7 @@ def take_back(db: sqlite3.Connection, export_id: int, *, owner: str, departure: 
     )
 
 
-def plan(db: sqlite3.Connection, spec: TableExport, owner: str) -> JournalEntry:
+def plan(db: sqlite3.Connection, spec: ExportSpec, owner: str) -> JournalEntry:
     """The latest attempt of an export for a bulk run, which takes it over; a new one if none.
 
     An export that somebody else holds by a lease is given as it is.
@@ -145,7 +152,7 @@ def plan(db: sqlite3.Connection, spec: TableExport, owner: str) -> JournalEntry:
         # Nothing came of it so far, so it starts again, as it is asked for now.
         columns |= {"state": ExportState.PLANNED, "error": None}
         if entry.attempt == 1:
-            columns["spec_json"] = json.dumps(spec.body())
+            columns["spec_json"] = json.dumps(dump_spec(spec))
     if "spec_json" not in columns:
         _refuse_other_options(entry, spec)
     _write(db, entry.id, columns)
@@ -153,7 +160,7 @@ def plan(db: sqlite3.Connection, spec: TableExport, owner: str) -> JournalEntry:
 
 
 def plan_again(
-    db: sqlite3.Connection, entry: JournalEntry, spec: TableExport, owner: str
+    db: sqlite3.Connection, entry: JournalEntry, spec: ExportSpec, owner: str
 ) -> JournalEntry:
     """Writes the next attempt of an export, which has a folder of its own.
 
@@ -164,9 +171,9 @@ def plan_again(
     return insert(db, spec, data_path=entry.data_path, owner=owner, identity=entry.identity)
 
 
-def _rows_of(db: sqlite3.Connection, spec: TableExport, data_path: str) -> list[sqlite3.Row]:
+def _rows_of(db: sqlite3.Connection, spec: ExportSpec, data_path: str) -> list[sqlite3.Row]:
     """All attempts of an export, the latest first, if nobody else has the folder of `spec`."""
-    key = (spec.database_name.casefold(), spec.table_name.casefold(), data_path)
+    key = (*(name.casefold() for name in _table(spec)), data_path)
     mine = []
     overlaps, folders = overlapping(spec.data_path)
     for row in db.execute(
@@ -195,23 +202,23 @@ def overlapping(folder: str) -> tuple[str, Sequence[str]]:
     )
 
 
-def _why_taken(row: sqlite3.Row, spec: TableExport) -> str:
-    owner = f"{row['database_name']}.{row['table_name']}".casefold()
+def _why_taken(row: sqlite3.Row, spec: ExportSpec) -> str:
+    owner = JournalEntry.of(row).label.casefold()
     if row["folder"] == spec.data_path:
         return f"the journal has it as the folder of {owner}; each needs its own"
     return f"contains, or lies in, {row['folder']!r}, which the journal has as that of {owner}"
 
 
-def _refuse_other_options(entry: JournalEntry, spec: TableExport) -> None:
-    had, asked = json.loads(entry.spec_json), spec.body()
+def _refuse_other_options(entry: JournalEntry, spec: ExportSpec) -> None:
+    had, asked = json.loads(entry.spec_json), dump_spec(spec)
     problems = [
         Problem(
             name,
             asked.get(name),
             f"the journal has this export with {had.get(name)!r}; use another journal or data_path",
         )
-        for name in TableExport.model_fields
-        if name in ("data_type", "compress", "export_mode", "with_column_header", "queue_name")
+        for name in {**asked, **had}
+        if name not in ("database_name", "table_name", "data_path")
         and had.get(name) != asked.get(name)
     ]
     if problems:

@@ -20,7 +20,7 @@ from ..._values.errors import JournalError
 from ..entries import moment
 from .clock import wind_up
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 _APPLICATION = 0x444C4931  # "DLI1"
 _BUSY_SECONDS = 30.0
 
@@ -59,6 +59,7 @@ _SCHEMA = (
       departed_at REAL,
       doubted_at_server REAL,
       departed_at_server REAL,
+      export_key TEXT,
       created_at REAL NOT NULL,
       updated_at REAL NOT NULL,
       ended_at REAL,
@@ -115,6 +116,10 @@ _MIGRATIONS = {
         "ALTER TABLE exports ADD COLUMN departed_at_server REAL",
         _CLOCK,
         "PRAGMA user_version = 2",
+    ),
+    2: (
+        "ALTER TABLE exports ADD COLUMN export_key TEXT",
+        "PRAGMA user_version = 3",
     ),
 }
 

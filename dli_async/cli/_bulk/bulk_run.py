@@ -47,7 +47,7 @@ class _BulkRun:
         entries = await self._entries()
         rows = await self._rows()
         to, date = request.source.to, request.source.date
-        defaults = asdict(request.files) | ({} if to is None else {"data_path": to})
+        defaults = request.files.fields() | ({} if to is None else {"data_path": to})
         plan = make_plan(rows, defaults, date=date, entries=entries)
         if plan.left_alone:
             verb = are(plan.left_alone)
@@ -122,7 +122,9 @@ class _BulkRun:
         return show_summary(self._output, plan, outcomes, stats, request.journal)
 
     def _open_client(self) -> DliClient:
-        return self._connection.client(requests_per_second=self._request.requests_per_second)
+        return self._connection.client(
+            requests_per_second=self._request.requests_per_second, table_exports=self._request.via
+        )
 
 
 def _is_managed(table: TableRow) -> bool:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from .._shell.export_options import ExportOptions
+from .._shell.export_options import ExportOptions, ViaOption
 from .._shell.option_groups import OptionGroup
 from .plan import check_template
 from .plan_file import PLAN_FILES
@@ -64,7 +64,8 @@ class PlanSource(OptionGroup):
             help="Export what this file says in place of --database: .yaml (a list), .csv (with "
             "a header) or .jsonl, one export each with the fields of an export: database_name, "
             "table_name, data_path, data_type, compress, queue_name, export_mode, "
-            "with_column_header. What it leaves out is taken from the options here.",
+            "with_column_header; or those of a query: query, data_path and so on. What it leaves "
+            "out is taken from the options here.",
         ),
     ] = None
     to: Annotated[
@@ -140,6 +141,7 @@ class BulkRequest(OptionGroup):
     source: PlanSource
     files: ExportOptions
     limits: RunLimits
+    via: ViaOption = None
     requests_per_second: Annotated[
         float | None,
         typer.Option(

@@ -12,7 +12,7 @@ from typing import Any
 from ..._journal.entries import ExportState, JournalEntry
 from ..._values.errors import ConfigurationError, InvalidExport, Problem
 from ..._values.paths import FolderSet
-from ..._values.spec import TableExport
+from ..._values.spec import ExportSpec, read_spec
 from .plan_file import Row
 
 PLACEHOLDERS = ("date", "database", "table")
@@ -33,7 +33,7 @@ class Plan:
         left_alone: how many unended exports of the journal are not among them.
     """
 
-    specs: list[TableExport]
+    specs: list[ExportSpec]
     date: str
     resumes: bool
     known: dict[str, ExportState]
@@ -128,8 +128,8 @@ def _shared(path: str, other: str, owner: str) -> Problem:
     return Problem("data_path", path, rule)
 
 
-def _specs(rows: Sequence[Row], defaults: Mapping[str, Any], date: str) -> list[TableExport]:
-    specs: list[TableExport] = []
+def _specs(rows: Sequence[Row], defaults: Mapping[str, Any], date: str) -> list[ExportSpec]:
+    specs: list[ExportSpec] = []
     problems: list[str] = []
     folders, owners = FolderSet(), dict[str, str]()
     for row in rows:
@@ -153,13 +153,24 @@ def _merged(row: Row, defaults: Mapping[str, Any]) -> dict[str, Any]:
     return {**defaults, **row.fields}
 
 
-def _spec(fields: dict[str, Any], date: str) -> TableExport:
+class _Placeholders(dict[str, Any]):
+    """What a folder's placeholders stand for in one export."""
+
+    def __init__(self, fields: Mapping[str, Any], date: str) -> None:
+        known = {name: fields.get(f"{name}_name") for name in ("database", "table")}
+        super().__init__({name: value for name, value in known.items() if value}, date=date)
+
+    def __missing__(self, name: str) -> str:
+        rule = f"{{{name}}} stands for nothing in an export without {name}_name"
+        raise InvalidExport([Problem("data_path", f"{{{name}}}", rule)])
+
+
+def _spec(fields: dict[str, Any], date: str) -> ExportSpec:
     path = fields.get("data_path")
     if isinstance(path, str):
         try:
             check_template(path)
         except ValueError as error:
             raise InvalidExport([Problem("data_path", path, str(error))]) from None
-        database, table = fields.get("database_name"), fields.get("table_name")
-        fields["data_path"] = path.format(date=date, database=database, table=table)
-    return TableExport.model_validate(fields)
+        fields["data_path"] = path.format_map(_Placeholders(fields, date))
+    return read_spec(fields)

@@ -24,7 +24,7 @@ class Row:
 
     Attributes:
         where: what an error names: file and line, or the table.
-        fields: those of a `TableExport` that were given, as they were given.
+        fields: those of a spec that were given, as they were given.
     """
 
     where: str

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ...bulk import BulkEvent, ExportEnded, ExportOutcome
-from .._shell.output import Output, table_of
+from .._shell.output import Output
 from .stats import End, RunStats
 
 # Seconds between two lines where there is no terminal to draw on.
@@ -34,7 +34,7 @@ class RunDisplay:
 
     def _tell_unhappy(self, outcome: ExportOutcome) -> None:
         if outcome.error is not None:
-            name = table_of(outcome.spec)
+            name = outcome.spec.label
             self._output.note(f"{End.of(outcome)}: {name}: {outcome.error}")
 
     def _draw(self) -> None:

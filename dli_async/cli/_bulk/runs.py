@@ -12,7 +12,7 @@ from rich.console import Group
 from ..._journal.entries import ExportState, JournalEntry
 from ..._journal.journal import JournalReader
 from .._shell.failures import Exit
-from .._shell.output import Output, cell, counted, plain_table, table_of
+from .._shell.output import Output, cell, counted, plain_table
 from .._shell.run import run
 from .stats import size_text
 
@@ -55,7 +55,7 @@ def _text(entries: Sequence[JournalEntry], totals: dict[str, Any]) -> Group:
         column.justify = "right"
     for entry in entries:
         table.add_row(
-            table_of(entry),
+            entry.label,
             entry.state,
             str(entry.attempt),
             cell(entry.job_id),

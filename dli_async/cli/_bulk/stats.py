@@ -10,7 +10,7 @@ import anyio
 
 from ..._export.errors import JobCancelled, JobLost, JobTimeout, SubmitInDoubt
 from ..._values.enums import JobStatus
-from ..._values.spec import TableExport
+from ..._values.spec import ExportSpec
 from ...bulk import BulkEvent, ExportEnded, ExportOutcome, ExportStatusChanged, ExportSubmitted
 from .._shell.output import counted
 
@@ -59,7 +59,7 @@ class RunStats:
         self.total = total
         self.ends: Counter[End] = Counter()
         self.resumed = self.rows = self.size = 0
-        self._running: dict[TableExport, JobStatus | None] = {}
+        self._running: dict[ExportSpec, JobStatus | None] = {}
         self._started = anyio.current_time()
 
     @property

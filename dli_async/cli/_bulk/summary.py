@@ -10,9 +10,10 @@ from rich.console import Group, RenderableType
 
 from ..._export.errors import JobFailed, SubmitInDoubt
 from ..._export.job import ExportJob
+from ..._values.spec import dump_spec
 from ...bulk import ExportOutcome
 from .._shell.failures import Exit, Failure, candidates, resume_with
-from .._shell.output import Output, are, cell, counted, fields_text, plain_table, table_of
+from .._shell.output import Output, are, cell, counted, fields_text, plain_table
 from .plan import Plan
 from .stats import End, RunStats, span_text
 
@@ -30,14 +31,18 @@ _PLAN_COLUMNS = ("table", "format", "mode", "queue", "data_path", "state")
 def show_plan(output: Output, plan: Plan) -> Exit:
     """Prints what would be exported."""
     exports = [
-        {**spec.body(), "queue_name": spec.queue_name, "state": plan.known.get(spec.data_path)}
+        {**dump_spec(spec), "queue_name": spec.queue_name, "state": plan.known.get(spec.data_path)}
         for spec in plan.specs
     ]
     table = plain_table(*_PLAN_COLUMNS)
     for spec, export in zip(plan.specs, exports, strict=True):
-        words = [spec.data_type, spec.compress, "header" if spec.with_column_header else "none"]
+        words = [
+            spec.data_type,
+            spec.compress or "none",
+            "header" if spec.with_column_header else "none",
+        ]
         table.add_row(
-            table_of(spec),
+            spec.label,
             " ".join(word for word in words if word != "none"),
             spec.export_mode,
             cell(spec.queue_name),
@@ -90,7 +95,7 @@ def _tell_doubts(output: Output, outcomes: Sequence[ExportOutcome], journal: Pat
         if journal is None and outcome.error.job is not None:
             ways.append(f"look again with: {resume_with(outcome.error.job)}")
         if ways:
-            output.note(f"in doubt: {table_of(outcome.spec)}: {'; '.join(ways)}")
+            output.note(f"in doubt: {outcome.spec.label}: {'; '.join(ways)}")
 
 
 def _ways_on(
@@ -131,14 +136,14 @@ def _summary(
     table = plain_table("table", "end", "job_id", "why")
     for outcome in unhappy:
         end = End.of(outcome)
-        table.add_row(table_of(outcome.spec), end, cell(outcome.job_id), cell(outcome.error))
+        table.add_row(outcome.spec.label, end, cell(outcome.job_id), cell(outcome.error))
     return Group(table, "", totals)
 
 
 def _document(outcome: ExportOutcome) -> dict[str, Any]:
     result = outcome.result
     return {
-        **outcome.spec.body(),
+        **dump_spec(outcome.spec),
         "data_path": result.data_path if result else outcome.spec.data_path,
         "end": End.of(outcome).name.lower(),
         "job_id": outcome.job_id,

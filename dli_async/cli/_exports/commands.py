@@ -1,21 +1,32 @@
-"""The commands that talk to the service: export, status, wait, cancel, jobs, tables, whoami."""
+"""The commands about one export, and about what there is: export, query, status, wait and so on."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from functools import partial
 from typing import Annotated
 
 import typer
 
+from ..._values.spec import read_spec
 from .._shell.connection import Connection
-from .._shell.export_options import ExportOptions
+from .._shell.export_options import ExportOptions, ViaOption
 from .._shell.output import Output
 from . import export as _export
 from . import jobs as _jobs
 from . import tables as _tables
 from . import whoami as _whoami
 from .files import FilesOptions
-from .options import JobFilters, JobId, TableFilters, WaitOptions, WaitTimeout, read_table
+from .options import (
+    DataPath,
+    JobFilters,
+    JobId,
+    PartOfTable,
+    QueryOptions,
+    TableFilters,
+    WaitOptions,
+    WaitTimeout,
+    read_table,
+)
 
 
 def export(
@@ -24,17 +35,13 @@ def export(
         str,
         typer.Argument(
             metavar="DB.TABLE",
-            help="Database and table, such as sales.orders; it must be a MANAGED table.",
+            help="Database and table, such as sales.orders; a MANAGED one, unless SQL reads it.",
         ),
     ],
-    data_path: Annotated[
-        str,
-        typer.Argument(
-            metavar="obs://BUCKET/FOLDER",
-            help="Folder to write to, at least one level below the bucket.",
-        ),
-    ],
+    data_path: DataPath,
+    part: PartOfTable,
     files: ExportOptions,
+    via: ViaOption = None,
     waiting: WaitOptions,
     landed: FilesOptions,
     precheck: Annotated[
@@ -59,16 +66,40 @@ def export(
       dli-async export sales.orders obs://bucket/orders --data-type json --compress gzip
       dli-async export sales.orders obs://bucket/orders --mode Overwrite --timeout 3600
       dli-async export sales.orders obs://bucket/orders --verify --fetch out/
+      dli-async export sales.orders obs://bucket/new --columns id,total --where 'total > 10'
       id=$(dli-async export sales.orders obs://bucket/orders --no-wait)
     """
-    database_name, table_name = read_table(table)
-    fields = {
-        "database_name": database_name,
-        "table_name": table_name,
-        "data_path": data_path,
-        **asdict(files),
-    }
-    return _export.export(output, connection, fields, waiting, landed, precheck=precheck)
+    names = read_table(table)
+    make = partial(_export.table_spec, names, data_path, files.fields(), part.fields())
+    return _export.export(output, connection, make, waiting, landed, precheck=precheck, via=via)
+
+
+def query(
+    *,
+    query: Annotated[
+        str, typer.Argument(metavar="SELECT", help="One SELECT, or WITH and a SELECT.")
+    ],
+    data_path: DataPath,
+    more: QueryOptions,
+    files: ExportOptions,
+    waiting: WaitOptions,
+    landed: FilesOptions,
+    connection: Connection,
+    output: Output,
+) -> int:
+    """Export what a query gives to a folder in OBS.
+
+    One job runs INSERT OVERWRITE DIRECTORY, which always overwrites; with --mode ErrorIfExists, the
+    default, it is looked beforehand whether the folder exists. Else it is like `export`, exit
+    codes included.
+
+    \b
+    Examples:
+      dli-async query 'SELECT * FROM sales.orders' obs://bucket/orders --data-type parquet
+      dli-async query "$(cat q.sql)" obs://bucket/q --option 'delimiter=|' --mode Overwrite
+    """
+    fields = {"query": query, "data_path": data_path, **files.fields(), **more.fields()}
+    return _export.export(output, connection, partial(read_spec, fields), waiting, landed)
 
 
 def status(*, job_id: JobId, connection: Connection, output: Output) -> int:

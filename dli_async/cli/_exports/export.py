@@ -1,15 +1,16 @@
-"""The commands that await a job: export, wait."""
+"""The commands that await a job: export, query, wait."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 from ..._export.job import ExportJob
+from ..._values.enums import DataType
 from ..._values.errors import ConfigurationError
 from ..._values.results import ExportResult
-from ..._values.spec import TableExport
+from ..._values.spec import ExportSpec, QueryExport, TableExport
 from .._shell.connection import Connection
 from .._shell.failures import Exit, Failure
 from .._shell.output import Output, fields_text
@@ -18,6 +19,8 @@ from .files import FilesOptions, complete
 from .jobs import job_of
 from .options import OnTimeout, WaitOptions
 from .progress import job_progress
+
+MakeSpec = Callable[[], ExportSpec]
 
 
 class _AwaitedJob:
@@ -33,15 +36,16 @@ class _AwaitedJob:
 
     async def export(
         self,
-        fields: Mapping[str, Any],
+        make: MakeSpec,
         waiting: WaitOptions,
         landed: FilesOptions,
         precheck: bool,
+        via: str | None,
     ) -> Exit:
         if waiting.no_wait and landed.wanted:
             raise ConfigurationError("--no-wait: there are no files yet to verify or fetch")
-        spec = TableExport(**fields)
-        async with self._connection.client() as client:
+        spec = make()
+        async with self._connection.client(table_exports=via) as client:
             self._job = job = ExportJob(client, spec)
             if precheck:
                 await client.precheck(spec)
@@ -73,22 +77,41 @@ class _AwaitedJob:
         return Exit.FINISHED
 
 
+def table_spec(
+    table: tuple[str, str], data_path: str, files: Mapping[str, Any], part: Mapping[str, Any]
+) -> ExportSpec:
+    """A table as a whole, or by SQL what only that can do.
+
+    Args:
+        files: fields about the files.
+        part: columns and condition, where they are given.
+    """
+    database_name, table_name = table
+    if part or files["data_type"] not in list(DataType):
+        return QueryExport.of_table(database_name, table_name, data_path, **part, **files)
+    return TableExport(
+        database_name=database_name, table_name=table_name, data_path=data_path, **files
+    )
+
+
 def export(
     output: Output,
     connection: Connection,
-    fields: Mapping[str, Any],
+    make: MakeSpec,
     waiting: WaitOptions,
     landed: FilesOptions,
     *,
-    precheck: bool,
+    precheck: bool = False,
+    via: str | None = None,
 ) -> Exit:
     """Submits an export and, unless told otherwise, waits for its end.
 
     Args:
-        fields: those of the `TableExport`.
+        make: makes the spec; what it raises is told like other errors.
+        via: how whole tables are exported; None leaves it to the environment.
     """
     awaited = _AwaitedJob(output, connection)
-    work = partial(awaited.export, fields, waiting, landed, precheck)
+    work = partial(awaited.export, make, waiting, landed, precheck, via)
     return run(output, work, awaited.interrupted)
 
 
@@ -99,12 +122,13 @@ def wait(output: Output, connection: Connection, job: str, timeout: float | None
 
 
 def _result_document(result: ExportResult) -> dict[str, Any]:
-    spec = result.spec
+    told = (result.report.database_name, result.report.table_name)
+    database_name, table_name = (result.spec.table if result.spec else None) or told
     return {
         "job_id": result.job_id,
         "status": result.status,
-        "database_name": spec.database_name if spec else result.report.database_name,
-        "table_name": spec.table_name if spec else result.report.table_name,
+        "database_name": database_name,
+        "table_name": table_name,
         "data_path": result.data_path,
         "row_count": result.row_count,
         "input_size": result.input_size,

@@ -16,6 +16,13 @@ JobId = Annotated[
     str,
     typer.Argument(metavar="JOB_ID", help="Id of the job, as `export` or `jobs` prints it."),
 ]
+DataPath = Annotated[
+    str,
+    typer.Argument(
+        metavar="obs://BUCKET/FOLDER",
+        help="Folder to write to, at least one level below the bucket.",
+    ),
+]
 WaitTimeout = Annotated[
     float | None,
     typer.Option(
@@ -88,6 +95,66 @@ class WaitOptions(OptionGroup):
             "which is waited for up to 60 s. The exit code is 3 either way."
         ),
     ] = OnTimeout.DETACH
+
+
+def _read_pair(text: str) -> tuple[str, str]:
+    """Name and value of `NAME=VALUE`."""
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise typer.BadParameter(f"{text!r} must be a name, = and a value")
+    return name, value
+
+
+def _pairs(option: str, what: str) -> Any:
+    text = f"{what}; may be repeated."
+    return typer.Option(option, metavar="NAME=VALUE", parser=_read_pair, help=text)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartOfTable(OptionGroup):
+    """Which part of a table is exported; any of it takes SQL."""
+
+    columns: Annotated[
+        str | None,
+        typer.Option(metavar="A,B,...", help="Only these columns, in this order, by SQL."),
+    ] = None
+    where: Annotated[
+        str | None,
+        typer.Option(metavar="CONDITION", help="Only rows for which this SQL is true, by SQL."),
+    ] = None
+
+    def fields(self) -> dict[str, Any]:
+        """Arguments of `QueryExport.of_table`."""
+        names = None if self.columns is None else [name.strip() for name in self.columns.split(",")]
+        given = {"columns": names, "where": self.where}
+        return {name: value for name, value in given.items() if value is not None}
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueryOptions(OptionGroup):
+    """Fields of a `QueryExport` that an export of a table does not have."""
+
+    database_name: Annotated[
+        str | None,
+        typer.Option("--database", metavar="NAME", help="Database of tables named without one."),
+    ] = None
+    current_catalog: Annotated[
+        str | None,
+        typer.Option("--catalog", metavar="NAME", help="Catalog of databases named without one."),
+    ] = None
+    options: Annotated[
+        list[Any] | None, _pairs("--option", "An option of the format, such as delimiter='|'")
+    ] = None
+    conf: Annotated[list[Any] | None, _pairs("--conf", "A setting of the job")] = None
+    tags: Annotated[list[Any] | None, _pairs("--tag", "A tag of the job")] = None
+
+    def fields(self) -> dict[str, Any]:
+        """The fields that were given."""
+        names = {"database_name": self.database_name, "current_catalog": self.current_catalog}
+        pairs = {"options": self.options, "conf": self.conf, "tags": self.tags}
+        return {name: value for name, value in names.items() if value is not None} | {
+            name: dict(given) for name, given in pairs.items() if given
+        }
 
 
 @dataclass(frozen=True, kw_only=True)

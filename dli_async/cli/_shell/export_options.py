@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Annotated, Any
 
 import typer
 
-from ..._values.enums import Compress, DataType, ExportMode
+from ..._values.enums import ExportMode, FileFormat
 from .option_groups import OptionGroup
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExportOptions(OptionGroup):
-    """Fields of a `TableExport`, under their names, that one command line gives all its exports."""
+    """Fields of a spec, under their names, that one command line gives all its exports."""
 
     data_type: Annotated[
-        DataType, typer.Option(case_sensitive=False, help="Format of the files.")
-    ] = DataType.CSV
+        FileFormat,
+        typer.Option(
+            case_sensitive=False,
+            help="Format of the files. All but csv and json take SQL: `query`, or `export`.",
+        ),
+    ] = FileFormat.CSV
     compress: Annotated[
-        Compress, typer.Option(case_sensitive=False, help="Compression of the files.")
-    ] = Compress.NONE
+        str | None,
+        typer.Option(
+            metavar="[none|gzip|bzip2|deflate|...]",
+            help="Compression of the files; parquet, orc and avro have others, such as snappy and "
+            "zstd. Default: none, or with these snappy.",
+        ),
+    ] = None
     export_mode: Annotated[
         ExportMode,
         typer.Option(
@@ -40,3 +50,25 @@ class ExportOptions(OptionGroup):
             help="Queue that runs the job. Default: the shared queue `default`.",
         ),
     ] = None
+
+    def fields(self) -> dict[str, Any]:
+        """The fields that were given, or have a default here."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+class Via(StrEnum):
+    """How whole tables are exported."""
+
+    AUTO = "auto"
+    EXPORT_TABLE = "export-table"
+    SQL = "sql"
+
+
+ViaOption = Annotated[
+    Via | None,
+    typer.Option(
+        help="How whole tables are exported: by the call export-table; by SQL; or by export-table "
+        "until the service says that it has no such call any more, then by SQL (auto). By SQL, "
+        "ErrorIfExists needs eyes on OBS. Default: DLI_TABLE_EXPORTS, or auto."
+    ),
+]

@@ -86,7 +86,7 @@ async function heard(kind, event, number) {
     }
   }
   if (kind === "end") {
-    at("news").textContent = `${event.database_name}.${event.table_name}: ${event.state}`;
+    at("news").textContent = `${event.label}: ${event.state}`;
   }
   filterSoon();
 }

@@ -22,7 +22,7 @@ export class Row {
   constructor(view, onCancel) {
     this.view = view;
     this.timeline = null;
-    const name = `${view.spec.database_name}.${view.spec.table_name}`;
+    const name = view.label;
     this.name = name;
     this.toggle = element("button", {
       type: "button",
