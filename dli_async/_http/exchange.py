@@ -44,7 +44,7 @@ T = TypeVar("T")
 Settle = Callable[[Answer | DliError], None]
 
 _CONNECT_LIMIT = 10.0
-# Seconds after which a POST that was announced and has not left may not leave any more.
+# Seconds after which a POST that was announced and has not left may not leave any more, at most.
 HELD_UP = 5.0
 _HEADERS = {
     "Accept": "application/json",
@@ -100,6 +100,8 @@ class Http:
         self._tasks = tasks
         self._retry = retry
         self.request_timeout = request_timeout
+        # How long after its announcement a POST may still leave, in seconds.
+        self.longest_hold = min(HELD_UP, request_timeout)
         self._emit = emit
         self.server_clock = ServerClock()
         # Read, an answer takes several times its size.
@@ -137,7 +139,7 @@ class Http:
             self._leave(alone)
             raise
         outcome: Answer | DliError = ResponseLost(f"{call.method} {call.path}: cut off")
-        may_leave = _for_a_while()
+        may_leave = _for_seconds(self.longest_hold)
 
         async def exchange() -> None:
             nonlocal outcome
@@ -308,13 +310,13 @@ class Http:
         )
 
 
-def _for_a_while() -> MayLeave:
+def _for_seconds(span: float) -> MayLeave:
     """Whether it is still about now, by the clock of the event loop and by that of the machine.
 
     The first stands still while a machine sleeps, the second may be set.
     """
     began, wall = anyio.current_time(), time.time()
-    return lambda: anyio.current_time() - began <= HELD_UP and time.time() - wall <= HELD_UP
+    return lambda: anyio.current_time() - began <= span and time.time() - wall <= span
 
 
 def _reason(error: BaseException) -> str:

@@ -168,17 +168,6 @@ async def test_a_doubt_lasts_until_the_next_post_tells_more() -> None:
         assert await ExportJob.resume(client, token).submit() == "job-7"
 
 
-async def test_a_second_post_that_is_refused_ends_the_doubt() -> None:
-    """The first left no trace within its grace, and the service says why it cannot be."""
-    service = Service(submit=[LOST, refused(400, "DLI.0001")], jobs=shown())
-    async with service.client(submit=SubmitPolicy(grace=2)) as client:
-        job = ExportJob(client, spec())
-        with pytest.raises(Exception, match=r"DLI\.0001"):
-            await job.submit()
-        assert not job.in_doubt
-        assert client.detached == []
-
-
 async def test_a_doubt_from_elsewhere_is_heeded_after_a_post_that_was_throttled() -> None:
     """What this client posted made nothing; what another one posted since may have."""
     service = Service(submit=refused(429, "APIGW.0308"), jobs=shown(row("job-7")), detail=OURS)

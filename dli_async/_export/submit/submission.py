@@ -15,7 +15,6 @@ from uuid import uuid4
 import anyio
 
 from ..._http.api import Api
-from ..._http.exchange import HELD_UP
 from ..._values.errors import (
     AlreadyExists,
     DliError,
@@ -203,7 +202,7 @@ class Submission:
                 started = anyio.current_time()
                 await self._note_departure(before)
                 # One that took long may have been overtaken, as by a process that was stopped.
-                if anyio.current_time() - started <= HELD_UP:
+                if anyio.current_time() - started <= self._api().http.longest_hold:
                     break
             else:
                 raise RequestNotSent(f"{self.spec}: noting its departure took too long each time")
@@ -296,7 +295,8 @@ class Submission:
             return self._policy.grace
         http = self._api().http
         elapsed = departure.elapsed(Moment.now(http.server_clock.now()))
-        return max(0.0, http.request_timeout + self._policy.grace - elapsed)
+        landed = http.longest_hold + http.request_timeout
+        return max(0.0, landed + self._policy.grace - elapsed)
 
     def _adopted(self, found: Sequence[JobRow]) -> bool:
         live = [row for row in found if not row.is_terminal]
