@@ -14,11 +14,11 @@ import obstore
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from obs import ObsClient
 from obstore.store import S3Store
 
 from dli_async.emulator import ACCESS_KEY, SECRET_KEY, Emulator, NullEngine
 from dli_async.emulator.server import running
-from obs import ObsClient
 
 # Both libraries leave sockets to the garbage collector.
 pytestmark = [
