@@ -102,6 +102,8 @@ def tell_change(job: Awaited, report: StatusReport, before: StatusReport | None)
     if report.is_terminal:
         job.submission.abandoned = False
         job.context.detached.discard(job.submission)
+        if job.spec is not None:
+            job.context.registry.free_folder(job.spec.data_path, job.submission.export_id)
         if job.context.watch is not None:
             job.context.watch.note(report)
         _log.info("job %s: %s", job_id, report.status)

@@ -50,8 +50,14 @@ class Page:
 
 
 def read_page(bucket: str, content: bytes) -> Page:
-    """The page in an answer whose keys are percent-encoded."""
+    """The page in an answer whose keys are percent-encoded.
+
+    Raises:
+        ValueError, ParseError, KeyError: it is no list.
+    """
     root = ElementTree.fromstring(content)
+    if _local(root) != "ListBucketResult":
+        raise ValueError(f"a list was asked for, and {_local(root)} came")
     objects, folders, token = [], [], None
     for node in root:
         name = _local(node)

@@ -58,8 +58,11 @@ class HasFiles:
         """Whether anything lies in a folder; that there is no bucket is for the job to tell."""
         try:
             return await self.files.exists(data_path)
-        except NotFound:
-            return False
+        except NotFound as error:
+            if error.error_code == "NoSuchBucket":
+                return False
+            # Another server may have said so, and what it did not see would be overwritten.
+            raise
 
     def _find_obs(
         self, given: str | None, path_style: bool | None, endpoint: str, region: str | None

@@ -82,9 +82,19 @@ class StatusReport(AnswerModel):
     @property
     def row_count(self) -> int | None:
         """How many rows were written, or found by a query; None where the service did not say."""
-        # What was read tells it only of a table that is exported as a whole.
-        is_whole = (self.job_type or "EXPORT").upper() == "EXPORT"
-        return self.input_row_count if self.result_count is None and is_whole else self.result_count
+        return self.row_count_of(is_whole_table=None)
+
+    def row_count_of(self, *, is_whole_table: bool | None) -> int | None:
+        """The same; what was read tells it of a table that is exported as a whole, and no other.
+
+        Args:
+            is_whole_table: None where that is not known, so that the type of the job decides.
+        """
+        if self.result_count is not None:
+            return self.result_count
+        if is_whole_table is None:
+            is_whole_table = (self.job_type or "EXPORT").upper() == "EXPORT"
+        return self.input_row_count if is_whole_table else None
 
     @property
     def is_terminal(self) -> bool:

@@ -44,7 +44,7 @@ class ExportResult:
             spec=spec,
             status=report.status,
             data_path=spec.data_path if spec else None,
-            row_count=report.row_count,
+            row_count=report.row_count_of(is_whole_table=spec.table is not None if spec else None),
             input_size=report.input_size,
             started_at=report.start_time,
             duration=report.duration,

@@ -65,7 +65,7 @@ def test_a_part_of_a_table_goes_by_sql(modern: Server) -> None:
     for words in (part, ("--data-type", "orc")):
         document = Cli(modern).json(*TABLE, *words, "--mode", "Overwrite")
         statement = Cli(modern).json("status", document["job_id"])["statement"]
-        wanted = "SELECT `id`, `name` FROM `sales`.`orders` WHERE (id > 10)"
+        wanted = "SELECT `id`, `name` FROM `sales`.`orders` WHERE ((id > 10))"
         assert (wanted if words is part else "USING orc") in statement
 
 

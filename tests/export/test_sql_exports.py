@@ -19,6 +19,7 @@ from dli_async import (
     ExportJob,
     ExportTableGone,
     FolderExists,
+    JobFailed,
     JobLost,
     NotFound,
     PermissionDenied,
@@ -383,3 +384,43 @@ async def test_one_list_shows_all_jobs_that_are_waited_for(specs: list[Any], kin
                 group.start_soon(job.result)
     assert [query["job-type"] for query in jobs_asked(service)] == [kind]
     assert service.count("status") == 0
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["The table type VIEW is not supported", "Unsupported compress", "db2.t2 is not supported"],
+)
+async def test_a_refusal_of_one_request_does_not_take_the_call_away(words: str) -> None:
+    """DLI says of a view or an option too that it is unsupported."""
+    service = Service(submit=refused(400, "DLI.0007", words))
+    async with service.client(folder_check=absent) as client:
+        with pytest.raises(ApiError, match=r"DLI\.0007"):
+            await client.submit(spec())
+    assert service.count("sql") == 0
+
+
+async def test_two_exports_of_one_client_do_not_write_to_one_folder() -> None:
+    """Eyes do not see what an own job is about to write; when that has ended, they do."""
+    service = Service(sql=[accepted("job-1"), accepted("job-2")], status=report("FAILED"))
+    query = QueryExport("SELECT a FROM db2.t2", spec().data_path)
+    async with service.client(folder_check=absent, table_exports="sql") as client:
+        job = await client.submit(spec())
+        with pytest.raises(FolderExists):
+            await client.submit(query)
+        with pytest.raises(JobFailed):
+            await job
+        assert (await client.submit(query)).job_id == "job-2"
+    assert service.count("sql") == 2
+
+
+async def test_eyes_that_say_neither_yes_nor_no_are_refused() -> None:
+    """A function that forgets to return would overwrite."""
+
+    async def forgetful(path: str) -> Any:
+        return None
+
+    service = Service(sql=accepted())
+    async with service.client(folder_check=forgetful, table_exports="sql") as client:
+        with pytest.raises(ConfigurationError, match="True or False"):
+            await client.submit(spec())
+    assert service.count("sql") == 0

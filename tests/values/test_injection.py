@@ -105,8 +105,8 @@ def test_a_condition_stays_in_its_parentheses(attempt: str) -> None:
     spec = made(lambda: QueryExport.of_table("d", "t", "obs://b/f", where=f"a = 1{attempt}"))
     if spec is not None:
         query = read(spec).query
-        assert query.startswith("SELECT * FROM `d`.`t` WHERE (a = 1")
-        assert query.endswith(")")
+        assert query.startswith("SELECT * FROM `d`.`t` WHERE ((a = 1")
+        assert query.endswith("))")
         assert ";" not in [token.value for token in tokenize(query) if token.kind == "mark"]
 
 

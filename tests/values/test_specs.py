@@ -117,7 +117,7 @@ def test_a_part_of_a_table_is_a_query_with_quoted_names() -> None:
     spec = QueryExport.of_table(
         "sales", "or`ders", "obs://b/q", columns=["id", "a b"], where="x > 1 OR y = ')'"
     )
-    assert spec.query == "SELECT `id`, `a b` FROM `sales`.`or``ders` WHERE (x > 1 OR y = ')')"
+    assert spec.query == "SELECT `id`, `a b` FROM `sales`.`or``ders` WHERE ((x > 1 OR y = ')'))"
     whole = QueryExport.of_table("sales", "orders", "obs://b/q", current_catalog="lake")
     assert whole.query == "SELECT * FROM `lake`.`sales`.`orders`"
     assert whole.posting("sql", "k1").body["current_catalog"] == "lake"

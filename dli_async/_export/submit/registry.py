@@ -42,6 +42,7 @@ class Registry(Generic[S]):
         self._owned: OrderedDict[str, None] = OrderedDict()
         self._locks: Locks[Target] = Locks()
         self._submissions: WeakValueDictionary[str, S] = WeakValueDictionary()
+        self._writers: OrderedDict[str, str] = OrderedDict()
         self._job_of: OrderedDict[str, str] = OrderedDict()
         self._in_flight: WeakValueDictionary[Target, anyio.Event] = WeakValueDictionary()
 
@@ -64,6 +65,18 @@ class Registry(Generic[S]):
         of its own would find the job owned, and post again.
         """
         self._submissions[export_id] = submission
+
+    def take_folder(self, data_path: str, key: str) -> bool:
+        """Notes that an export writes to a folder; False if another one of this client does."""
+        holder = self._writers.setdefault(data_path, key)
+        if len(self._writers) > _REMEMBERED:
+            self._writers.popitem(last=False)
+        return holder == key
+
+    def free_folder(self, data_path: str, key: str | None) -> None:
+        """Notes that an export writes to a folder no more."""
+        if key is not None and self._writers.get(data_path) == key:
+            del self._writers[data_path]
 
     def note_job(self, export_id: str, job_id: str) -> None:
         """Notes which job an export became.

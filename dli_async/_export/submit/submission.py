@@ -158,8 +158,6 @@ class Submission:
         async def once() -> None:
             self._outcome = None
             posting = self.spec.posting(self._ways.way_of(self.spec), self.key)
-            if not await self._may_post(posting):
-                return
             places = [await self._registry.noting.enter()] if self.record is not None else []
             try:
                 places.append(await self._registry.admission.enter())
@@ -169,28 +167,29 @@ class Submission:
                     if self._ways.learns_from(self.spec, posting.way, outcome):
                         return
                     raise outcome
+            except FolderExists:
+                if not self._doubts:
+                    raise
+                # An own POST may have made it.
+                self._doubtful = self._landed = True
             except DliError as error:
                 self.trouble = error
                 raise
             finally:
                 _give_back(places)
+                if self.open_departure is None and self.job_id is None:
+                    self._registry.free_folder(self.spec.data_path, self.export_id)
 
         await self._retry.run(once, never_carried_out)
-
-    async def _may_post(self, posting: Posting) -> bool:
-        """Sees to ErrorIfExists; a folder that an own POST may have made is a doubt."""
-        try:
-            await self._ways.check_folder(self.spec, posting)
-        except FolderExists:
-            if not self._doubts:
-                raise
-            self._doubtful = self._landed = True
-            return False
-        return True
 
     async def _leave(self, posting: Posting, places: Sequence[Place]) -> None:
         """Notes that a POST leaves now; nothing may wait between the note and the POST."""
         places[-1].leave()
+        await self._ways.check_folder(self.spec, posting)
+        folder = self.spec.data_path
+        # Eyes do not see what an own job is about to write.
+        if posting.checks_folder and not self._registry.take_folder(folder, self.key):
+            raise FolderExists(folder)
         self.job_type = posting.job_type
         if posting.way not in self._went_by:
             self._went_by += (posting.way,)

@@ -19,6 +19,12 @@ FolderCheck = Callable[[str], Awaitable[bool]]
 A folder exists if it holds any object, or a marker of its own.
 """
 
+# The call itself, in the words of DLI; and what a refusal of one request is about.
+_CALL = re.compile(
+    r"export[-_ ]?table|\b(this|the) (api|interface|operation)\b|^\W*operation\b", re.IGNORECASE
+)
+_THINGS = ("managed", "view", "external", "type", "queue", "compress", "engine", "format", "mode")
+
 TABLE_EXPORTS = ("auto", EXPORT_TABLE, SQL)
 
 
@@ -76,6 +82,8 @@ class Ways:
                 f"{error}; else give the client a folder_check, or the export "
                 "export_mode='Overwrite' if what the folder holds may go"
             ) from error
+        if not isinstance(exists, bool):
+            raise ConfigurationError(f"folder_check returned {exists!r}: must be True or False")
         if exists:
             raise FolderExists(spec.data_path)
 
@@ -83,15 +91,15 @@ class Ways:
 def _says_gone(spec: ExportSpec, error: DliError) -> bool:
     """The call is unknown to the gateway, or unsupported by DLI.
 
-    DLI says of a single table too that it is unsupported, as of one that is not MANAGED; then its
-    words name the table, and another table may well be exported.
+    DLI says of a single request too that it is unsupported. Then its words name the table, its kind
+    or an option, and another request may well be carried out.
     """
     if not isinstance(error, ApiError):
         return False
     code = error.error_code.replace("APIG.", "APIGW.", 1)
     if code == "DLI.0007":
-        names = spec.table or ()
-        return not any(_has_word(error.error_msg, name) for name in (*names, "MANAGED"))
+        words = _CALL.sub(" ", error.error_msg)
+        return not any(_has_word(words, word) for word in (*(spec.table or ()), *_THINGS))
     return error.status_code == 404 and code == "APIGW.0101"
 
 

@@ -119,6 +119,7 @@ _MIGRATIONS = {
     ),
     2: (
         "ALTER TABLE exports ADD COLUMN export_key TEXT",
+        "UPDATE exports SET export_key = lower(hex(randomblob(16)))",
         "PRAGMA user_version = 3",
     ),
 }

@@ -75,7 +75,7 @@ class TablePosting(Posting):
         """By the names of database and table, where they are told; then by the folder."""
         told = (row.database_name, row.table_name)
         pairs = zip(told, self.table, strict=True)
-        is_export = _may_be(row.job_type, self.job_type)
+        is_export = _may_be(row.job_type, self.job_type) and tag_of(row.tags) is None
         fits = is_export and all(_may_be(name, wanted) for name, wanted in pairs)
         return Claim.BY_FOLDER if fits else Claim.OF_OTHERS
 
@@ -85,8 +85,10 @@ class ResultPosting(Posting):
     """By export-result, which knows no key; the folder has to do."""
 
     def claim(self, row: JobRow) -> Claim:
-        """By the folder, of each EXPORT job."""
-        return Claim.BY_FOLDER if _may_be(row.job_type, self.job_type) else Claim.OF_OTHERS
+        """By the folder, of each EXPORT job that is not known to be of something else."""
+        is_of_others = tag_of(row.tags) is not None or bool(row.table_name)
+        fits = _may_be(row.job_type, self.job_type) and not is_of_others
+        return Claim.BY_FOLDER if fits else Claim.OF_OTHERS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,9 +109,11 @@ class SqlPosting(Posting):
 
     def claim(self, row: JobRow) -> Claim:
         """By tag; by comment where there is no tag; by folder where there is neither."""
-        told = tag_of(row.tags) or _key_in(row.statement)
-        if told is not None:
-            return Claim.OURS if told == self.key else Claim.OF_OTHERS
+        tag = tag_of(row.tags)
+        # An option may look like a comment of ours.
+        told = _COMMENT.findall(row.statement or "") if tag is None else [tag]
+        if told:
+            return Claim.OURS if self.key in told else Claim.OF_OTHERS
         if row.statement:
             return Claim.OURS if self.target in row.statement else Claim.OF_OTHERS
         return Claim.BY_FOLDER if _may_be(row.job_type, self.job_type) else Claim.OF_OTHERS
@@ -130,11 +134,6 @@ def comment(key: str) -> str:
 def tag_of(tags: Sequence[Tag] | None) -> str | None:
     """The id of an export among the tags of its job; the service's own filter is fuzzy."""
     return next((tag.value for tag in tags or () if tag.key == KEY), None)
-
-
-def _key_in(statement: str | None) -> str | None:
-    match = _COMMENT.search(statement or "")
-    return match[1] if match else None
 
 
 def _may_be(said: str | None, wanted: str) -> bool:

@@ -165,7 +165,8 @@ class QueryExport(ExportSpec):
         parts = [f"SELECT {_columns(columns)} FROM {source}"]
         if where is not None:
             with _rule_of("where", where):
-                parts.append(f"WHERE ({check_condition(where)})")
+                # Doubled, since Spark reads `FROM t WHERE (a)` as an alias and its columns.
+                parts.append(f"WHERE (({check_condition(where)}))")
         query = " ".join(parts)
         return cls(query, data_path, current_catalog=current_catalog, **fields)
 

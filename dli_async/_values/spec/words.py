@@ -14,9 +14,17 @@ _SETTING = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,255}", re.ASCII)
 _TAG = re.compile(r"[\w .:+@-]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 # Settings by which a statement would be read in another way than it was checked.
-_PARSER = ("spark.sql.parser.", "spark.sql.variable.", "spark.sql.ansi.doublequotedidentifiers")
+_PARSER = (
+    *("spark.sql.parser.", "spark.sql.variable.", "spark.sql.ansi.", "spark.sql.extensions"),
+    "spark.sql.legacy.setopsprecedence.",
+)
 # Options that are fields of their own.
-_FIELDS = {"path": "data_path", "header": "with_column_header", "compression": "compress"}
+_FIELDS = {
+    "path": "data_path",
+    "header": "with_column_header",
+    "compression": "compress",
+    "codec": "compress",
+}
 
 
 class Words(dict[str, str]):
@@ -61,7 +69,7 @@ def _conf(given: dict[str, str]) -> Words:
 
 def _tags(given: dict[str, str]) -> Words:
     for key, value in given.items():
-        if key == KEY or key.startswith("_sys_"):
+        if key == KEY or key.lower().startswith("_sys_"):
             raise ValueError(f"{key!r} belongs to the library, or to the service")
         if not _is_word(key, 128) or not _is_word(value, 255):
             raise ValueError(
