@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,6 +27,7 @@ from .._values.results import ExportResult
 from . import fetch as _fetch
 from . import verify as _verify
 from .parts import Contents, Folder, contents_of, said_of
+from .signing import LONGEST_LINK
 from .store import ObjectStore
 from .workers import for_each
 
@@ -70,6 +71,31 @@ class Files:
         """
         origin = await self._origin(source)
         return (await self._contents(origin.data_path)).parts
+
+    async def link(self, file: PartFile, *, expires: int = 300) -> str:
+        """An address from which whoever has it downloads a file, without a login of their own.
+
+        It is signed by the keys of the client; OBS is not asked. It holds the id of the access key
+        and the security token of temporary keys, but nothing that could sign anything else. It
+        opens whatever object has that name when it is used.
+
+        Args:
+            expires: whole seconds for which it opens the file (default 300), up to 7 days. A link
+                that temporary keys have signed ends with them at the latest.
+
+        Raises:
+            ConfigurationError: `expires` is out of bounds.
+        """
+        return (await self.links([file], expires=expires))[0]
+
+    async def links(self, files: Sequence[PartFile], *, expires: int = 300) -> tuple[str, ...]:
+        """The links of many files, in their order; see `link`."""
+        is_whole = isinstance(expires, int) and not isinstance(expires, bool)
+        if not is_whole or not 1 <= expires <= LONGEST_LINK:
+            raise ConfigurationError(
+                f"expires={expires!r}: must be whole seconds, 1 to {LONGEST_LINK}"
+            )
+        return tuple(await self._store.links(files, expires))
 
     async def verify(
         self, source: Source, *, header: bool | None = None, max_parallel: int = 4

@@ -13,6 +13,10 @@ from .._auth import Keys
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
 _EMPTY = hashlib.sha256(b"").hexdigest()
+_UNSIGNED = "UNSIGNED-PAYLOAD"
+
+LONGEST_LINK = 7 * 24 * 3600
+"""Seconds that a link may live at most."""
 
 
 def quote_key(key: str) -> str:
@@ -45,7 +49,7 @@ def sign(
         headers: further ones, all of which are signed.
         now: epoch seconds; OBS allows 15 minutes of difference.
     """
-    date = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%SZ")
+    date = _date(now)
     digest = hashlib.sha256(body).hexdigest() if body else _EMPTY
     signed = {name.lower(): value for name, value in headers.items()}
     signed |= {"host": host, "x-amz-content-sha256": digest, "x-amz-date": date}
@@ -54,14 +58,53 @@ def sign(
     names = sorted(signed)
     lines = "".join(f"{name}:{' '.join(signed[name].split())}\n" for name in names)
     canonical = "\n".join((method, path, query, lines, ";".join(names), digest))
-    scope = f"{date[:8]}/{region}/s3/aws4_request"
-    to_sign = f"{_ALGORITHM}\n{date}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
-    signature = _hmac(_signing_key(keys.secret_key, scope), to_sign).hex()
+    scope = _scope(date, region)
+    signature = _signature(canonical, date, scope, keys)
     signed["authorization"] = (
         f"{_ALGORITHM} Credential={keys.access_key}/{scope}, "
         f"SignedHeaders={';'.join(names)}, Signature={signature}"
     )
     return signed
+
+
+def sign_link(host: str, path: str, *, keys: Keys, region: str, now: float, life: int) -> str:
+    """The query that lets whoever has it read an object, with no login of their own.
+
+    It holds the id of the access key and the security token of temporary keys, which sign nothing
+    without the secret key.
+
+    Args:
+        path: percent-encoded, as it is sent.
+        now: epoch seconds, from which on it is good.
+        life: seconds, 1 to `LONGEST_LINK`.
+    """
+    date = _date(now)
+    scope = _scope(date, region)
+    given = [
+        ("X-Amz-Algorithm", _ALGORITHM),
+        ("X-Amz-Credential", f"{keys.access_key}/{scope}"),
+        ("X-Amz-Date", date),
+        ("X-Amz-Expires", str(life)),
+        ("X-Amz-SignedHeaders", "host"),
+        *([("X-Amz-Security-Token", keys.security_token)] if keys.security_token else []),
+    ]
+    query = quote_query(given)
+    canonical = "\n".join(("GET", path, query, f"host:{host}\n", "host", _UNSIGNED))
+    return f"{query}&X-Amz-Signature={_signature(canonical, date, scope, keys)}"
+
+
+def _date(now: float) -> str:
+    return datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%SZ")
+
+
+def _scope(date: str, region: str) -> str:
+    return f"{date[:8]}/{region}/s3/aws4_request"
+
+
+def _signature(canonical: str, date: str, scope: str, keys: Keys) -> str:
+    digest = hashlib.sha256(canonical.encode()).hexdigest()
+    to_sign = f"{_ALGORITHM}\n{date}\n{scope}\n{digest}"
+    return _hmac(_signing_key(keys.secret_key, scope), to_sign).hex()
 
 
 @lru_cache(maxsize=8)
