@@ -27,7 +27,7 @@ from .._values.results import ExportResult
 from . import fetch as _fetch
 from . import verify as _verify
 from .parts import Contents, Folder, contents_of, said_of
-from .signing import LONGEST_LINK
+from .signing import check_expires
 from .store import ObjectStore
 from .workers import for_each
 
@@ -90,11 +90,7 @@ class Files:
 
     async def links(self, files: Sequence[PartFile], *, expires: int = 300) -> tuple[str, ...]:
         """The links of many files, in their order; see `link`."""
-        is_whole = isinstance(expires, int) and not isinstance(expires, bool)
-        if not is_whole or not 1 <= expires <= LONGEST_LINK:
-            raise ConfigurationError(
-                f"expires={expires!r}: must be whole seconds, 1 to {LONGEST_LINK}"
-            )
+        check_expires("expires", expires)
         return tuple(await self._store.links(files, expires))
 
     async def verify(

@@ -10,6 +10,7 @@ from functools import lru_cache
 from urllib.parse import quote
 
 from .._auth import Keys
+from .._values.errors import ConfigurationError
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
 _EMPTY = hashlib.sha256(b"").hexdigest()
@@ -91,6 +92,17 @@ def sign_link(host: str, path: str, *, keys: Keys, region: str, now: float, life
     query = quote_query(given)
     canonical = "\n".join(("GET", path, query, f"host:{host}\n", "host", _UNSIGNED))
     return f"{query}&X-Amz-Signature={_signature(canonical, date, scope, keys)}"
+
+
+def check_expires(name: str, life: object) -> None:
+    """Looks whether OBS takes a life of links.
+
+    Raises:
+        ConfigurationError: it is no number of whole seconds, or out of bounds.
+    """
+    is_whole = isinstance(life, int) and not isinstance(life, bool)
+    if not is_whole or life not in range(1, LONGEST_LINK + 1):
+        raise ConfigurationError(f"{name}={life!r}: must be whole seconds, 1 to {LONGEST_LINK}")
 
 
 def _date(now: float) -> str:

@@ -7,6 +7,7 @@ It needs the extra `fastapi`.
 
 from . import _extra as _extra  # first, since it tells what is missing
 from ._problems import FolderInUse as FolderInUse
+from ._problems import NoFiles as NoFiles
 from ._problems import ProblemDetails as ProblemDetails
 from ._problems import UnknownExport as UnknownExport
 from ._problems import dli_error_handler as dli_error_handler
@@ -15,6 +16,8 @@ from ._views import ExportEvent as ExportEvent
 from ._views import ExportPage as ExportPage
 from ._views import ExportsAccepted as ExportsAccepted
 from ._views import ExportView as ExportView
+from ._views import FilePage as FilePage
+from ._views import FileView as FileView
 from .lifespan import ClientDep as ClientDep
 from .lifespan import DliState as DliState
 from .lifespan import dli_lifespan as dli_lifespan
@@ -32,7 +35,10 @@ __all__ = (
     "ExportPolicy",
     "ExportView",
     "ExportsAccepted",
+    "FilePage",
+    "FileView",
     "FolderInUse",
+    "NoFiles",
     "PolicyViolation",
     "ProblemDetails",
     "UnknownExport",

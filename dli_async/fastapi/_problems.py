@@ -45,10 +45,18 @@ class FolderInUse(errors.DliError):
     """
 
 
+class NoFiles(errors.DliError):
+    """Raised when an export has no files to show.
+
+    It has not finished, or a later export to its folder has, or may have, replaced them.
+    """
+
+
 STATUS_OF: dict[type[errors.DliError], HTTPStatus] = {
     PolicyViolation: HTTPStatus.FORBIDDEN,
     UnknownExport: HTTPStatus.NOT_FOUND,
     FolderInUse: HTTPStatus.CONFLICT,
+    NoFiles: HTTPStatus.CONFLICT,
     errors.InvalidExport: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.NotFound: HTTPStatus.NOT_FOUND,
     errors.ResultExpired: HTTPStatus.NOT_FOUND,
@@ -197,23 +205,23 @@ _EXAMPLES = {
     409: ("FolderInUse", "An export to this folder, around it or in it has not ended."),
     413: ("ContentTooLarge", "The body is larger than 16 MiB."),
     422: ("InvalidRequest", "The request breaks a rule; `errors` has all of them."),
-    502: ("ServerError", "DLI refused, or its answer could not be understood."),
-    503: ("JournalError", "DLI or the journal cannot be used right now."),
-    504: ("ResponseLost", "DLI did not answer in time."),
+    502: ("ServerError", "DLI or OBS refused, or its answer could not be understood."),
+    503: ("JournalError", "DLI, OBS or the journal cannot be used right now."),
+    504: ("ResponseLost", "DLI or OBS did not answer in time."),
 }
 
 
 def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """What OpenAPI says of the errors of a route."""
-    return {status: _response(status) for status in _with_common(statuses)}
+    return {status: error_response(status, *_EXAMPLES[status]) for status in _with_common(statuses)}
 
 
 def _with_common(statuses: Iterable[int]) -> list[int]:
     return sorted({401, 403, 422, 503, *statuses})
 
 
-def _response(status: int) -> dict[str, Any]:
-    kind, says = _EXAMPLES[status]
+def error_response(status: int, kind: str, says: str) -> dict[str, Any]:
+    """What OpenAPI says of one error of a route."""
     example = _problem(HTTPStatus(status), kind, says)
     content = {"schema": _SCHEMA, "example": example.model_dump(exclude_none=True)}
     return {"description": says, "content": {MEDIA_TYPE: content}}

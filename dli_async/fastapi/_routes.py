@@ -11,14 +11,23 @@ from sse_starlette import EventSourceResponse
 
 from .._journal.entries import ExportState
 from .._values.spec import AnySpec
-from ._problems import ProblemRoute, responses
+from ._problems import ProblemRoute, error_response, responses
 from ._service import CallersExports
 from ._store import Filters
-from ._views import SPEC_EXAMPLE, CancelView, ExportEvent, ExportPage, ExportsAccepted, ExportView
+from ._views import (
+    SPEC_EXAMPLE,
+    CancelView,
+    ExportEvent,
+    ExportPage,
+    ExportsAccepted,
+    ExportView,
+    FilePage,
+)
 from .events import Item, stream
 
 _BULK = 1_000
 _PAGE = 500
+_FILES = 1_000
 _LARGEST = 2**63 - 1  # what the journal's file can hold
 _SESSION = "dli_exports_of_caller"
 
@@ -205,6 +214,34 @@ async def cancel_export(job_id: KnownAs, exports: Exports) -> CancelView:
     """Cancels an export, and tells what became of that."""
     outcome, entry = await exports.cancel(job_id)
     return CancelView(outcome=outcome, export=exports.service.view(entry))
+
+
+@router.get(
+    "/{job_id}/files",
+    responses={
+        **responses(404, 502, 504),
+        409: error_response(
+            409, "NoFiles", "The export has not finished, or a later one has replaced its files."
+        ),
+    },
+    summary="List the files of an export",
+)
+async def list_files(
+    job_id: KnownAs,
+    exports: Exports,
+    response: Response,
+    after: Annotated[
+        str, Query(max_length=1024, description="`next_after` of the page before.")
+    ] = "",
+    limit: Annotated[int, Query(ge=1, le=_FILES)] = _FILES,
+) -> FilePage:
+    """The files that a finished export left on OBS, as they lie there now.
+
+    Where the policy gives links, each opens its file without a login, for a short while.
+    """
+    # What is cached would outlive the links in it.
+    response.headers["Cache-Control"] = "no-store"
+    return await exports.files(job_id, after=after, limit=limit)
 
 
 @router.get(

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 import anyio
 
@@ -15,13 +16,15 @@ from .._client import DliClient
 from .._export.errors import JobCancelled, JobFailed
 from .._export.job import ExportJob
 from .._journal.entries import ExportState, JournalEntry
+from .._values.errors import NotFound
+from .._values.files import FilesError, PartFile
 from .._values.results import CancelOutcome
 from .._values.spec import ExportSpec
-from ._problems import UnknownExport
+from ._problems import NoFiles, UnknownExport
 from ._progress import Progress
 from ._runner import Runner
 from ._store import Filters, WebJournal
-from ._views import ExportView
+from ._views import ExportView, FilePage, FileView
 from .events import Feed, Item
 from .policy import ExportPolicy
 
@@ -35,6 +38,7 @@ class Settings:
     lease: float
     heartbeat: float
     cancel_timeout: float
+    link_life: int
     feed_interval: float = 0.25
     progress_interval: float = 2.0
 
@@ -128,6 +132,50 @@ class CallersExports:
             raise UnknownExport(f"there is no export {known_as!r}")
         return entry
 
+    async def files(self, known_as: str, *, after: str, limit: int) -> FilePage:
+        """A page of what lies in the folder of a finished export, with links if they are allowed.
+
+        Args:
+            after: the name of the last file of the page before; "" for the first page.
+
+        Raises:
+            UnknownExport: there is none, or the caller may not see it.
+            PolicyViolation: the policy does not allow its table or its folder any more.
+            NoFiles: it has not finished, or its folder has become another export's.
+            FilesError, ApiError, RequestError: OBS could not be asked.
+        """
+        entry = await self.find(known_as)
+        self.service.policy.check_data(entry.spec)
+        await self._check_is_owner(entry)
+        parts = await _list(self.service._client, entry.spec.data_path)
+        left = [part for part in parts if part.name > after]
+        page = left[:limit]
+        links, expire_at = await self._links(page)
+        return FilePage(
+            files=[FileView.of(part, link) for part, link in zip(page, links, strict=True)],
+            count=len(parts),
+            size=sum(part.size for part in parts),
+            next_after=page[-1].name if len(left) > limit else None,
+            links_expire_at=expire_at,
+        )
+
+    async def _check_is_owner(self, entry: JournalEntry) -> None:
+        """Looks whether what lies in the folder of an export was written by it."""
+        if entry.state is not ExportState.FINISHED:
+            raise NoFiles(f"export {entry.id} has not finished: its state is {str(entry.state)!r}")
+        if await self.service.journal.is_overwritten(entry):
+            raise NoFiles(f"a later export to {entry.folder!r} has or may have replaced the files")
+
+    async def _links(
+        self, page: Sequence[PartFile]
+    ) -> tuple[Sequence[str | None], datetime | None]:
+        if not self.service.policy.links or not page:
+            return [None] * len(page), None
+        life = self.service.settings.link_life
+        # A link begins with a whole second, and must not end before it is told to.
+        expire_at = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=life)
+        return await self.service._client.files.links(page, expires=life), expire_at
+
     async def cancel(self, known_as: str) -> tuple[CancelOutcome, JournalEntry]:
         """Cancels an export, wherever it is and whichever worker has it.
 
@@ -176,6 +224,14 @@ class CallersExports:
 
     async def _now(self, entry: JournalEntry) -> JournalEntry:
         return await self.service.journal.entry(entry.id) or entry
+
+
+async def _list(client: DliClient, data_path: str) -> tuple[PartFile, ...]:
+    try:
+        return await client.files.list(data_path)
+    except NotFound as error:
+        # The caller asked for an export, which is there; that its bucket is not is OBS's word.
+        raise FilesError(str(error)) from error
 
 
 async def _reason(job: ExportJob) -> str | None:

@@ -27,6 +27,8 @@ _ENDS = ", ".join(repr(str(state)) for state in ENDS)
 _UNENDED = f"state NOT IN ({_ENDS})"
 # Given up, and its job may run all the same.
 _IN_DOUBT = f"(state = '{ExportState.LOST}' AND job_id IS NULL)"
+# What keeps to ErrorIfExists fails, and so it must not hide the files that were there.
+_LEFT_ALONE = (ExportState.PLANNED, ExportState.FAILED, ExportState.CANCELLED)
 UNENDED = tuple(state for state in ExportState if state not in ENDS)
 
 
@@ -105,6 +107,15 @@ class WebJournal(Journal):
             (entry.folder, entry.id),
             lambda row: str(row["job_id"]),
         )
+
+    async def is_overwritten(self, entry: JournalEntry) -> bool:
+        """Whether a later export to the same folder has, or may have, written there."""
+        found = await self._read(
+            "SELECT 1 FROM exports WHERE folder = ? AND id > ? AND state NOT IN (?, ?, ?) LIMIT 1",
+            (entry.folder, entry.id, *_LEFT_ALONE),
+            bool,
+        )
+        return bool(found)
 
     async def last_seq(self) -> int:
         """The sequence number of the latest event; 0 if there is none."""

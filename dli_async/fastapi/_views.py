@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from .._journal.entries import ExportState, JournalEntry
+from .._values.files import PartFile
 from .._values.results import CancelOutcome
 from .._values.spec import AnySpec
 from ._words import without_request
@@ -135,6 +136,64 @@ class CancelView(BaseModel):
         description="`cancelled`; `already ended`; or `not confirmed` in time: try again."
     )
     export: ExportView
+
+
+_FILE_EXAMPLE: dict[str, Any] = {
+    "name": "part-00000-6dc2f1a5-c000.csv.gz",
+    "size": 20480,
+    "etag": "9dd4e461268c8034f5c8564e155c67a6",
+    "format": "csv",
+    "codec": "gzip",
+    "last_modified": "2026-01-01T00:00:02Z",
+    "link": None,
+}
+
+
+class FileView(BaseModel):
+    """A file that an export left on OBS, in the folder that is its `data_path`."""
+
+    model_config = ConfigDict(json_schema_extra={"example": _FILE_EXAMPLE})
+
+    name: str
+    size: int = Field(description="In bytes.")
+    etag: str = Field(description="Changes with the content; not always its MD5.")
+    format: str | None = Field(
+        description="`csv`, `json`, `parquet`, `orc` or `avro`; null where the name does not tell."
+    )
+    codec: str | None = Field(description="`gzip`, `bzip2` or `deflate`; null for none.")
+    last_modified: datetime | None
+    link: str | None = Field(
+        description="Opens the file without a login, to whoever has it; null where the policy "
+        "gives no links."
+    )
+
+    @classmethod
+    def of(cls, part: PartFile, link: str | None) -> FileView:
+        """What OBS told of a file."""
+        same = {name: getattr(part, name) for name in ("name", "size", "etag", "format", "codec")}
+        return cls(last_modified=_moment(part.last_modified), link=link, **same)
+
+
+class FilePage(BaseModel):
+    """Some of the files of an export, in the order of their names."""
+
+    files: list[FileView]
+    count: int = Field(description="How many files there are, on all pages.")
+    size: int = Field(description="Bytes of all of them.")
+    next_after: str | None = Field(
+        description="Give it as `after` for the next page; null on the last page."
+    )
+    links_expire_at: datetime | None = Field(
+        description="When the links end, at the latest; null where there are none."
+    )
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else None
 
 
 class ExportEvent(BaseModel):

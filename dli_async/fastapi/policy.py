@@ -49,6 +49,9 @@ class ExportPolicy:
         queries: whether callers may export what a query gives, and results of queries (default
             False). Which tables a query reads cannot be checked: with it, `tables` holds for
             exports of whole tables only, and callers read whatever the client's login can.
+        links: whether callers are given links from which the files of their exports are downloaded
+            (default False). Whoever has a link may use it while it lives, and so may those to whom
+            it is passed on.
         max_active: how many exports that have not ended a caller may have (default None: any
             number).
         shared: whether all callers see and cancel each other's exports (default False).
@@ -66,6 +69,7 @@ class ExportPolicy:
         queues: Iterable[str] | None = None,
         export_modes: Iterable[str] | None = None,
         queries: bool = False,
+        links: bool = False,
         max_active: int | None = None,
         shared: bool = False,
         admins: Iterable[str] = (),
@@ -78,6 +82,7 @@ class ExportPolicy:
         if max_active is not None and not (isinstance(max_active, int) and max_active > 0):
             raise ConfigurationError(f"max_active={max_active!r}: must be at least 1")
         self._queries = queries
+        self.links = links
         self.max_active = max_active
         self.shared = shared
         self.admins = frozenset(_words("admins", admins) or ())
@@ -96,18 +101,20 @@ class ExportPolicy:
         *,
         export_modes: Iterable[str] | None = None,
         queries: bool = False,
+        links: bool = False,
         max_active: int | None = None,
         shared: bool = False,
         admins: Iterable[str] = (),
     ) -> Self:
         """A policy that lets every caller export every table to every folder by every queue.
 
-        Not so what queries give, unless `queries` says so.
+        Not so what queries give, unless `queries` says so; nor links, unless `links` does.
         """
         return cls(
             queues=[_ANY],
             export_modes=export_modes,
             queries=queries,
+            links=links,
             max_active=max_active,
             shared=shared,
             admins=admins,
@@ -119,17 +126,27 @@ class ExportPolicy:
         Raises:
             PolicyViolation: naming the first rule that says no.
         """
+        self.check_data(spec)
+        queue = spec.queue_name or _DEFAULT_QUEUE
+        if self._queues is not None and _fold(queue) not in self._queues and not self._any_queue:
+            _refuse("queues", f"queue {queue!r} is not an allowed one")
+        if self._modes is not None and spec.export_mode not in self._modes:
+            _refuse("export_modes", f"export_mode {str(spec.export_mode)!r} is not an allowed one")
+
+    def check_data(self, spec: ExportSpec) -> None:
+        """Looks whether callers may have what an export reads and where it writes.
+
+        Files of exports that were accepted under a wider policy are not shown under a narrower one.
+
+        Raises:
+            PolicyViolation: naming the first of `data_paths`, `queries`, `tables` that says no.
+        """
         if self._folders is not None and not self._allows_path(spec.data_path):
             _refuse("data_paths", f"data_path {spec.data_path!r} is not in an allowed folder")
         if spec.table is None and not self._queries:
             _refuse("queries", "only whole tables may be exported, and no queries")
         if spec.table is not None and not self._allows_table(*spec.table):
             _refuse("tables", f"table {spec.label!r} is not an allowed one")
-        queue = spec.queue_name or _DEFAULT_QUEUE
-        if self._queues is not None and _fold(queue) not in self._queues and not self._any_queue:
-            _refuse("queues", f"queue {queue!r} is not an allowed one")
-        if self._modes is not None and spec.export_mode not in self._modes:
-            _refuse("export_modes", f"export_mode {str(spec.export_mode)!r} is not an allowed one")
 
     def sees_all(self, identity: str | None) -> bool:
         """Whether a caller sees and cancels everybody's exports."""

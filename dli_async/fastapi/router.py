@@ -17,6 +17,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.exceptions import HTTPException
 from fastapi.params import Depends as DependsParam
 
+from .._obs.signing import check_expires
 from .._values.errors import ConfigurationError
 from . import _routes
 from ._service import CallersExports, ExportService, Settings
@@ -36,6 +37,7 @@ def exports_router(
     lease: float = 30.0,
     heartbeat: float = 15.0,
     cancel_timeout: float = 10.0,
+    link_life: int = 300,
 ) -> APIRouter:
     """A router that starts exports, reports on them and cancels them.
 
@@ -47,6 +49,7 @@ def exports_router(
     | `GET /exports/{job_id}`       | one export                                                 |
     | `DELETE /exports/{job_id}`    | cancels it (202, the outcome)                              |
     | `GET /exports/{job_id}/events`| its events, until it ends (server-sent events)             |
+    | `GET /exports/{job_id}/files` | the files of one that has finished, in pages               |
     | `GET /exports/events`         | the events of all (server-sent events)                     |
     | `GET /exports/ui`             | a page to look at, if `ui`                                 |
 
@@ -54,6 +57,11 @@ def exports_router(
     DLI has accepted it; paths take both. Errors are problem details (RFC 9457). While an export
     has not ended, another one to its folder, around it or in it is refused (409), whoever asks; and
     so is an Overwrite there of what another caller has exported.
+
+    Files are listed as they lie on OBS, by the client's own login. With `ExportPolicy(links=True)`
+    each has a pre-signed link, from which it is downloaded at OBS's own address until its life is
+    over; what it shows of the client is the id of the access key, and the security token of
+    temporary keys, which sign nothing without their secret key.
 
     Exports are kept in a journal file. Workers may share it, on one machine: each holds its exports
     by a lease, and takes over those of a worker that has died. The router works while the
@@ -72,6 +80,9 @@ def exports_router(
         lease: seconds after which the exports of a dead worker are taken over (default 30).
         heartbeat: seconds between comments on a silent stream of events (default 15).
         cancel_timeout: seconds that a cancel waits for its confirmation (default 10).
+        link_life: whole seconds for which links are good (default 300), up to 7 days; those that
+            temporary keys have signed end with them at the latest. It matters where the policy
+            gives links.
 
     Raises:
         ConfigurationError: there is no policy, or a value breaks a rule.
@@ -80,6 +91,7 @@ def exports_router(
         raise ConfigurationError(
             f"policy={policy!r}: must be an ExportPolicy, such as ExportPolicy.allow_all()"
         )
+    check_expires("link_life", link_life)
     _check_seconds(lease=lease, heartbeat=heartbeat, cancel_timeout=cancel_timeout)
     settings = Settings(
         policy=policy,
@@ -87,6 +99,7 @@ def exports_router(
         lease=lease,
         heartbeat=heartbeat,
         cancel_timeout=cancel_timeout,
+        link_life=link_life,
     )
     return _build(settings, _as_dependency(identity), prefix, tags or ["exports"], ui)
 

@@ -22,8 +22,10 @@ from .serving import run_app
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FastAPI]:
-    emulator = Emulator(engine=NullEngine({"db": TABLES}), launch=0, run=0.01)
     folder: Path = tmp_path_factory.mktemp("openapi")
+    (folder / "obs" / "bucket").mkdir(parents=True)
+    engine = NullEngine({"db": TABLES})
+    emulator = Emulator(obs_dir=folder / "obs", engine=engine, launch=0, run=0.01)
     made = FastAPI(lifespan=dli_lifespan(lambda: fast_client(emulator)))
     router = exports_router(
         ExportPolicy(data_paths=["obs://bucket"], max_active=50),
@@ -75,14 +77,14 @@ def test_no_request_breaks_the_service_or_the_schema(app: FastAPI) -> None:
                     asked.add(case.operation.label)
 
                 ask()
-    assert len(asked) == 7
+    assert len(asked) == 8
 
 
 def test_the_document_tells_all_of_each_route(app: FastAPI) -> None:
     """Every route has a tag, words, and its errors as problem details with an example; bodies have
     examples too; the page is not in it."""
     document = app.openapi()
-    assert len(document["paths"]) == 5
+    assert len(document["paths"]) == 6
     for path, methods in document["paths"].items():
         assert not path.endswith("/ui")
         for operation in methods.values():
@@ -99,4 +101,9 @@ def test_the_document_tells_all_of_each_route(app: FastAPI) -> None:
                 assert body["examples"] if "examples" in body else body["schema"]["examples"]
     location = document["paths"]["/exports"]["post"]["responses"]["202"]["headers"]["Location"]
     assert location["schema"] == {"type": "string"}
+    files = document["paths"]["/exports/{job_id}/files"]["get"]["responses"]
+    assert files["200"]["content"]["application/json"]["schema"]["$ref"].endswith("/FilePage")
+    (problem,) = files["409"]["content"].values()
+    assert problem["example"]["type"] == "urn:dli-async:no-files"
+    assert {"404", "502", "504"} <= files.keys()
     assert "ExportEvent" in str(document["paths"]["/exports/events"]["get"]["responses"]["200"])

@@ -33,7 +33,7 @@ def test_the_page_and_its_files_are_served_with_a_strict_policy(serve: Serve) ->
         assert "default-src 'none'" in policy
         assert "unsafe" not in policy
         assert "http" not in page.text
-        for name in ("main.js", "api.js", "table.js", "timeline.js", "format.js"):
+        for name in ("main.js", "api.js", "table.js", "timeline.js", "files.js", "format.js"):
             script = web.http.get(f"/exports/ui/{name}")
             assert script.headers["content-type"].startswith("text/javascript")
             assert "innerHTML" not in script.text
@@ -191,13 +191,13 @@ def test_markup_in_names_is_text(site: Site, browser: Browser) -> None:
     assert browser.log() == []
 
 
-_NAMELESS = """
+NAMELESS = """
 const named = (e) => e.getAttribute('aria-label') || e.getAttribute('aria-labelledby')
   || (e.closest('label') || e).textContent.trim();
 return [...document.querySelectorAll('button, input, progress, [role=region]')]
   .filter((e) => !named(e)).map((e) => e.outerHTML);
 """
-_FAINT = """
+FAINT = """
 const channel = (v) => (v /= 255) <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
 const rgb = (text) => {
   const canvas = new OffscreenCanvas(1, 1).getContext('2d');
@@ -235,8 +235,8 @@ def test_the_page_can_be_read_by_everybody(scheme: str, site: Site, browser: Bro
     browser.until(lambda: browser.text(f"{row(export_id)} .badge") == "running")
     browser.click(f"{row(export_id)} .toggle")
     browser.until(lambda: "running" in browser.text(".steps"))
-    assert browser.run(_NAMELESS) == []
-    assert browser.run(_FAINT) == []
+    assert browser.run(NAMELESS) == []
+    assert browser.run(FAINT) == []
     dark = browser.run("return matchMedia('(prefers-color-scheme: dark)').matches")
     assert dark is (scheme == "dark")
 

@@ -25,7 +25,9 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 
-Asset = Literal["style.css", "main.js", "api.js", "table.js", "timeline.js", "format.js"]
+Asset = Literal[
+    "style.css", "main.js", "api.js", "table.js", "timeline.js", "files.js", "format.js"
+]
 
 
 def page_router() -> APIRouter:

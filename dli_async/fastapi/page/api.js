@@ -21,6 +21,11 @@ export function cancel(id) {
   return ask(`/${id}`, { method: "DELETE" });
 }
 
+// A page of the files of an export; `after` is `next_after` of the page before.
+export function files(id, after = "") {
+  return ask(`/${id}/files?after=${encodeURIComponent(after)}`);
+}
+
 // Calls `heard(kind, event, number)` for each event after `lastId`; browsers reconnect by themselves.
 export function follow(lastId, heard, connection) {
   const source = new EventSource(`${base}/events?last_event_id=${lastId}`);

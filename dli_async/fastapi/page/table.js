@@ -1,5 +1,6 @@
 // The rows of the table, one for each export, the newest first.
 
+import { FileList } from "./files.js";
 import { ENDS, element, rows, span, time } from "./format.js";
 import { Timeline } from "./timeline.js";
 
@@ -21,7 +22,7 @@ function elapsed(view) {
 export class Row {
   constructor(view, onCancel) {
     this.view = view;
-    this.timeline = null;
+    this.timeline = this.files = null;
     const name = view.label;
     this.name = name;
     this.toggle = element("button", {
@@ -74,6 +75,7 @@ export class Row {
     if (isOver(this.view)) this.view.ended_at ??= news.at;
     this.draw();
     this.timeline?.update(this.view);
+    this.files?.update(this.view);
     if (number !== null) this.timeline?.add(number, news);
   }
 
@@ -109,11 +111,12 @@ export class Row {
     this.toggle.setAttribute("aria-expanded", String(!isOpen));
     if (isOpen) {
       this.detail.remove();
-      this.timeline = this.detail = null;
+      this.timeline = this.files = this.detail = null;
       return;
     }
     this.timeline = new Timeline(this.view);
-    const cell = element("td", { colspan: "9" }, this.timeline.root);
+    this.files = new FileList(this.view);
+    const cell = element("td", { colspan: "9" }, this.timeline.root, this.files.root);
     this.detail = element("tr", { class: "details" }, cell);
     this.root.after(this.detail);
   }
