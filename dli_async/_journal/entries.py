@@ -7,6 +7,7 @@ import sqlite3
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 from .._export.departure import Departure, Moment
@@ -65,6 +66,10 @@ class JournalEntry:
     may have, both by the clock of the machine, and `_server` by the service's. `status` is the
     job's last known state. `duration` is in seconds, `row_count` in rows, `input_size` in bytes.
     An export with an owner and no lease belongs to a bulk run, whose lock decides whether it lives.
+
+    `verified_at` is when a run found the files complete, and `fetched_at` when it had brought all
+    to `fetched_to`, an absolute path; `verify_error` and `fetch_error` are why the last try at that
+    came to nothing. A finished export stays finished, whatever its files are found to be.
     """
 
     id: int
@@ -93,6 +98,11 @@ class JournalEntry:
     doubted_at_server: datetime | None = None
     departed_at_server: datetime | None = None
     export_key: str | None = None
+    verified_at: datetime | None = None
+    verify_error: str | None = None
+    fetched_at: datetime | None = None
+    fetched_to: str | None = None
+    fetch_error: str | None = None
 
     @classmethod
     def of(cls, row: sqlite3.Row) -> JournalEntry:
@@ -114,6 +124,20 @@ class JournalEntry:
         if self.table_name:
             return f"{self.database_name}.{self.table_name}"
         return self.spec.label
+
+    @property
+    def files_error(self) -> str | None:
+        """Why the files are not as they were wanted when they were last looked at, or None."""
+        return self.verify_error or self.fetch_error
+
+    def lacks(self, *, verify: bool, fetch: Path | None) -> bool:
+        """Whether the files are still to be verified, or fetched to somewhere below a folder."""
+        if verify and self.verified_at is None:
+            return True
+        if fetch is None:
+            return False
+        has_come = self.fetched_at is not None and self.fetched_to is not None
+        return not (has_come and Path(self.fetched_to or "").is_relative_to(fetch.absolute()))
 
     @property
     def report(self) -> StatusReport | None:
@@ -178,6 +202,7 @@ class JournalEvent:
 _MOMENTS = (
     *("lease_expires_at", "created_at", "updated_at", "ended_at"),
     *("doubted_at", "departed_at", "doubted_at_server", "departed_at_server"),
+    *("verified_at", "fetched_at"),
 )
 
 

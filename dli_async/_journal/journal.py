@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -266,6 +267,25 @@ class Journal(JournalReader):
         """Notes why an export does not get on, or why it is not known whether it was accepted."""
         await self._change(export_id, error=error)
 
+    async def verified(self, export_id: int, error: str | None) -> None:
+        """Notes that the files of a finished export are complete, or what keeps that in doubt."""
+        at = time.time() if error is None else None
+        await self._note_files(export_id, verified_at=at, verify_error=error)
+
+    async def fetching(self, export_id: int, folder: str) -> None:
+        """Notes that the files of a finished export begin to come into a local folder.
+
+        Raises:
+            FilesError: those of another export of the journal are there.
+        """
+        change = partial(changes.claim_folder, export_id=export_id, owner=self.owner, folder=folder)
+        await self._writer.run(change)
+
+    async def fetched(self, export_id: int, error: str | None) -> None:
+        """Notes that all files of a finished export have come, or why not."""
+        at = time.time() if error is None else None
+        await self._note_files(export_id, fetched_at=at, fetch_error=error)
+
     async def claim(self, export_id: int | None = None, *, lease: float) -> list[JournalEntry]:
         """Takes over the unended exports that nobody holds any more, or one of them.
 
@@ -298,6 +318,10 @@ class Journal(JournalReader):
         owner = None if "job_id" in columns else self.owner
         change = partial(changes.change, export_id=export_id, owner=owner, **columns)
         await self._writer.run(change, durable=durable)
+
+    async def _note_files(self, export_id: int, **columns: Any) -> None:
+        change = partial(changes.note_files, export_id=export_id, owner=self.owner, **columns)
+        await self._writer.run(change)
 
 
 def _check_lease(lease: float) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from .._export.context import HasContext
 from .._export.departure import Departure
 from .._export.errors import JobError, JobLost
@@ -25,10 +27,14 @@ class Record:
         past: how it ended in an earlier run, or None.
         obstacle: why it cannot be exported now, or None.
         job_id: its job, as far as it is known.
+        is_verified: whether its files were found complete.
+        fetched_to: the local folder that has all of its files, or None.
     """
 
     past: ExportResult | JobError | None = None
     obstacle: DliError | None = None
+    is_verified: bool = False
+    fetched_to: Path | None = None
 
     def __init__(self, spec: ExportSpec, attempt: int = 1) -> None:
         self.spec = spec
@@ -57,6 +63,21 @@ class Record:
     async def left(self, job: ExportJob, error: Exception | None) -> None:
         """Nobody waits any more, and the end is not known; `error` says why, if it was one."""
 
+    async def verified(self, error: Exception | None) -> None:
+        """The files are complete, or `error` says what keeps that in doubt."""
+        self.is_verified = error is None
+
+    async def fetching(self, folder: Path) -> None:
+        """The files begin to come into a local folder.
+
+        Raises:
+            FilesError: it has those of another export.
+        """
+
+    async def fetched(self, folder: Path, error: Exception | None) -> None:
+        """All files have come, or `error` says why not."""
+        self.fetched_to = folder if error is None else None
+
     async def again(self, spec: ExportSpec) -> Record:
         """The next attempt."""
         return Record(spec, self.attempt + 1)
@@ -72,6 +93,9 @@ class JournalRecord(Record):
         self._noted: Departure | None = None
         self.job_id = self._noted_id = entry.job_id
         self.past = entry.outcome()
+        self.is_verified = entry.verified_at is not None
+        if entry.fetched_at is not None and entry.fetched_to is not None:
+            self.fetched_to = Path(entry.fetched_to)
         if entry.owner != journal.owner:
             self.obstacle = JournalError(
                 f"{entry.spec}: belongs to {entry.owner} until {entry.lease_expires_at}"
@@ -104,7 +128,7 @@ class JournalRecord(Record):
         await self._journal.lost(self._entry.id, str(error))
 
     async def left(self, job: ExportJob, error: Exception | None) -> None:
-        reason = None if error is None else str(error) or type(error).__name__
+        reason = _words(error)
         if job.job_id is not None:
             if reason is not None or job.job_id != self._noted_id:
                 await self._journal.submitted(self._entry.id, job.job_id, reason)
@@ -116,9 +140,24 @@ class JournalRecord(Record):
         elif self._noted is not None:
             await self._journal.not_sent(self._entry.id, self._noted)
 
+    async def verified(self, error: Exception | None) -> None:
+        await super().verified(error)
+        await self._journal.verified(self._entry.id, _words(error))
+
+    async def fetching(self, folder: Path) -> None:
+        await self._journal.fetching(self._entry.id, str(folder))
+
+    async def fetched(self, folder: Path, error: Exception | None) -> None:
+        await super().fetched(folder, error)
+        await self._journal.fetched(self._entry.id, _words(error))
+
     async def again(self, spec: ExportSpec) -> Record:
         entry = await self._journal.plan_again(self._entry, spec)
         return JournalRecord(self._journal, entry)
+
+
+def _words(error: Exception | None) -> str | None:
+    return None if error is None else str(error) or type(error).__name__
 
 
 class Records:

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..._export.departure import Departure
 from ..._values.errors import InvalidExport, JournalError, Problem
+from ..._values.files import FilesError
 from ..._values.paths import folders_above, overlap
 from ..._values.spec import ExportSpec, dump_spec
 from ..entries import ENDS, ExportState, JournalEntry
@@ -93,6 +94,29 @@ def _write(db: sqlite3.Connection, export_id: int, columns: dict[str, Any]) -> N
         f"UPDATE exports SET {settings}, updated_at = ? WHERE id = ?",
         (*columns.values(), now, export_id),
     )
+
+
+def note_files(db: sqlite3.Connection, export_id: int, *, owner: str, **columns: Any) -> None:
+    """Writes what became of the files of an export that has finished, if this owner holds it."""
+    sql = "SELECT 1 FROM exports WHERE id = ? AND owner = ? AND state = ?"
+    if db.execute(sql, (export_id, owner, ExportState.FINISHED)).fetchone():
+        _write(db, export_id, columns)
+
+
+def claim_folder(db: sqlite3.Connection, export_id: int, *, owner: str, folder: str) -> None:
+    """Writes that the files of an export begin to come into a local folder.
+
+    Raises:
+        FilesError: those of another export are there.
+    """
+    sql = "SELECT * FROM exports WHERE fetched_to = ? AND id != ?"
+    other = db.execute(sql, (folder, export_id)).fetchone()
+    if other is not None:
+        entry = JournalEntry.of(other)
+        raise FilesError(
+            f"{folder} has the files of {entry.label} from {entry.folder}; give another folder"
+        )
+    note_files(db, export_id, owner=owner, fetched_to=folder, fetched_at=None)
 
 
 def note_departure(

@@ -20,7 +20,7 @@ from ..._values.errors import JournalError
 from ..entries import moment
 from .clock import wind_up
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 _APPLICATION = 0x444C4931  # "DLI1"
 _BUSY_SECONDS = 30.0
 
@@ -38,6 +38,8 @@ CREATE TABLE clock (
   uptime REAL NOT NULL
 )
 """
+
+_BY_LOCAL_FOLDER = "CREATE INDEX exports_by_local_folder ON exports (fetched_to)"
 
 _SCHEMA = (
     """
@@ -68,6 +70,11 @@ _SCHEMA = (
       input_size INTEGER,
       spec_json TEXT NOT NULL,
       report_json TEXT,
+      verified_at REAL,
+      verify_error TEXT,
+      fetched_at REAL,
+      fetched_to TEXT,
+      fetch_error TEXT,
       UNIQUE (data_path, database_name, table_name, attempt)
     )
     """,
@@ -75,6 +82,7 @@ _SCHEMA = (
     "CREATE INDEX exports_by_job ON exports (job_id)",
     "CREATE INDEX exports_by_identity ON exports (identity, id)",
     "CREATE INDEX exports_by_owner ON exports (owner, state)",
+    _BY_LOCAL_FOLDER,
     """
     CREATE TABLE events (
       seq INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -121,6 +129,15 @@ _MIGRATIONS = {
         "ALTER TABLE exports ADD COLUMN export_key TEXT",
         "UPDATE exports SET export_key = lower(hex(randomblob(16)))",
         "PRAGMA user_version = 3",
+    ),
+    3: (
+        "ALTER TABLE exports ADD COLUMN verified_at REAL",
+        "ALTER TABLE exports ADD COLUMN verify_error TEXT",
+        "ALTER TABLE exports ADD COLUMN fetched_at REAL",
+        "ALTER TABLE exports ADD COLUMN fetched_to TEXT",
+        "ALTER TABLE exports ADD COLUMN fetch_error TEXT",
+        _BY_LOCAL_FOLDER,
+        "PRAGMA user_version = 4",
     ),
 }
 
