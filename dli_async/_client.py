@@ -58,8 +58,7 @@ class DliClient(Catalogue, HasFiles):
         endpoint: base URL of DLI, such as `https://dli.cn-north-4.myhuaweicloud.com`. Give this
             or `region`.
         region: such as `cn-north-4`; names the endpoint, and IAM for tokens and project ids.
-        project_id: None (default) takes it from the environment, from the token, or from IAM by
-            region.
+        project_id: None (default) takes it from environment, token, or IAM by region.
         auth: any `httpx.Auth`; ours are `AkSk`, `IamToken` and `StaticToken`. None (default) looks
             for credentials where the vendor's SDK does.
         retry, submit: how exchanges are repeated, and how a lost answer to a submit is settled.
@@ -69,8 +68,7 @@ class DliClient(Catalogue, HasFiles):
         max_connections, max_response_size: exchanges in flight at most (default 16), and bytes of
             an answer, decompressed (default 32 MiB).
         requests_per_second: one budget for all requests; None (default) for no limit.
-        status_source: answers for all jobs in place of the service's status endpoint; an async
-            callable from job id to `StatusReport`.
+        status_source: async, from job id to `StatusReport`, in place of the status endpoint.
         verify: True (default), False, a CA file or folder, or an `ssl.SSLContext`.
         cert: client certificate: a file, or (file, key) or (file, key, password).
         proxy: URL of a proxy for all requests; None (default) leaves it to the environment.
@@ -226,10 +224,7 @@ class DliClient(Catalogue, HasFiles):
 
     @property
     def detached(self) -> list[ExportJob]:
-        """Jobs that were accepted, or are in doubt, and that nobody awaits any more.
-
-        The latest 10,000; the log has told the token of each.
-        """
+        """The latest 10,000 jobs, accepted or in doubt, that nobody awaits; the log has tokens."""
         return list(self._detached)
 
     async def export(
@@ -246,8 +241,7 @@ class DliClient(Catalogue, HasFiles):
         """Submits an export and waits for its end; see `ExportJob.result`.
 
         Args:
-            precheck: first look whether database, table and queue exist and the table is MANAGED
-                (default False), which counts towards `timeout`.
+            precheck: look whether it can work first; see `precheck`. It counts towards `timeout`.
             verify, fetch: then check the files (default False), and bring them into a folder
                 (default None); see `files`. `timeout` does not bound these.
 
@@ -277,6 +271,8 @@ class DliClient(Catalogue, HasFiles):
         on_event: Callable[[BulkEvent], object] | None = None,
         attempts: int = 1,
         timeout: float | None = None,
+        verify: bool = False,
+        fetch: str | os.PathLike[str] | None = None,
     ) -> AsyncGenerator[Outcomes]:
         """Runs many exports and gives their outcomes as they end; see `bulk.export_many`."""
         if not hasattr(sys.modules.get(_BULK), "export_many"):
@@ -293,6 +289,8 @@ class DliClient(Catalogue, HasFiles):
             on_event=on_event,
             attempts=attempts,
             timeout=timeout,
+            verify=verify,
+            fetch=fetch,
         ) as outcomes:
             yield outcomes
 

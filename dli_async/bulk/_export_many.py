@@ -17,6 +17,7 @@ from .._export.context import HasContext
 from .._journal.journal import Journal
 from .._journal.records import Records
 from .._values.errors import ConfigurationError
+from ._landing import HasContextAndFiles, Landing
 from ._outcomes import ExportOutcome, OnEvent
 from ._queues import Queues
 from ._run import Run, Specs
@@ -44,7 +45,7 @@ class Outcomes:
 
 @asynccontextmanager
 async def export_many(
-    client: HasContext,
+    client: HasContextAndFiles,
     specs: Specs,
     *,
     max_running: int = 32,
@@ -53,6 +54,8 @@ async def export_many(
     on_event: OnEvent | None = None,
     attempts: int = 1,
     timeout: float | None = None,
+    verify: bool = False,
+    fetch: str | os.PathLike[str] | None = None,
 ) -> AsyncGenerator[Outcomes]:
     """Runs many exports and gives their outcomes as they end.
 
@@ -76,9 +79,18 @@ async def export_many(
             have left files. With a journal, earlier runs count.
         timeout: seconds for each attempt, from its turn to its end; None (default) waits for ever.
             An export that takes longer ends with `JobTimeout`; its job is left alone.
+        verify: whether to check the files of each export that has finished (default False); see
+            `files.verify`. An export whose files are not complete ends with its result and a
+            `VerificationFailed`, and is not sent again.
+        fetch: a folder below which the files of each export come into one of its own, named by its
+            data_path below the bucket; None (default) leaves them on OBS. Of two exports that
+            would share one, the second ends with `InvalidExport`. What is not complete is not
+            fetched. An export keeps its place in the run until its files are there, and `timeout`
+            does not bound that. With a journal the next run checks and fetches what this one did
+            not, or what did not go well, be it that OBS was out of reach; it does not export again.
 
     Raises:
-        ConfigurationError: an argument breaks a rule.
+        ConfigurationError: an argument breaks a rule, or nothing tells where OBS is.
         JournalError: the journal cannot be used, is locked by another run, or can no longer be
             written; then the run ends, as nothing may be submitted without a record.
         ClientClosed: the client is not open, or was closed during the run.
@@ -90,6 +102,7 @@ async def export_many(
     if timeout is not None and not timeout >= 0:
         raise ConfigurationError(f"timeout={timeout!r}: must not be negative")
     client.job_context.api()
+    landing = Landing(client, verify, fetch)
     async with nullcontext() if journal is None else _opened(client, journal) as book:
         send, receive = anyio.create_memory_object_stream[ExportOutcome](max_running)
         run = Run(
@@ -100,6 +113,7 @@ async def export_many(
             on_event=on_event,
             attempts=attempts,
             timeout=timeout,
+            landing=landing,
         )
         body_error: Exception | None = None
         with receive:

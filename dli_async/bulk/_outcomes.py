@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from .._values.enums import JobStatus
@@ -22,9 +23,14 @@ class ExportOutcome:
         job_id: its job, the last one if there were several; None if it was never accepted.
         result: what it came to, or None.
         error: why there is no result: `JobFailed`, `JobCancelled`, `JobTimeout`, `InvalidExport`,
-            `SubmitInDoubt`, an `ApiError` and so on; or None.
+            `SubmitInDoubt`, an `ApiError` and so on; or None. With a result it is why its files
+            are not as wanted: `VerificationFailed`, or what kept them from being looked at or
+            fetched, such as a `RequestError` or an `OSError`.
         attempts: how many jobs were tried.
         resumed: whether the journal knew the end from an earlier run, so that nothing was sent.
+        verified: whether its files were found complete, by this run or, as the journal tells, by
+            an earlier one; only the run that looks has `result.verification`.
+        fetched_to: the local folder that has all of its files, likewise; or None.
     """
 
     spec: ExportSpec
@@ -33,6 +39,8 @@ class ExportOutcome:
     error: Exception | None
     attempts: int = 1
     resumed: bool = False
+    verified: bool = False
+    fetched_to: Path | None = None
 
     @classmethod
     def of(cls, spec: ExportSpec, end: ExportResult | Exception, **more: Any) -> ExportOutcome:
@@ -43,8 +51,8 @@ class ExportOutcome:
 
     @property
     def ok(self) -> bool:
-        """Whether the export has finished."""
-        return self.result is not None
+        """Whether the export has finished, and its files are as they were wanted."""
+        return self.error is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 from contextlib import aclosing, nullcontext
+from dataclasses import replace
 
 import anyio
 import anyio.lowlevel
@@ -24,6 +25,7 @@ from .._values.paths import FolderSet
 from .._values.reports import StatusReport
 from .._values.results import ExportResult
 from .._values.spec import ExportSpec
+from ._landing import Landing
 from ._outcomes import (
     BulkEvent,
     ExportEnded,
@@ -57,6 +59,7 @@ class Run:
         on_event: OnEvent | None,
         attempts: int,
         timeout: float | None,
+        landing: Landing,
     ) -> None:
         self._client = client
         self._queues = queues
@@ -65,6 +68,7 @@ class Run:
         self._on_event = on_event
         self._attempts = attempts
         self._timeout = timeout
+        self._landing = landing
         self._folders = FolderSet()
         self._failure: Exception | None = None
 
@@ -113,6 +117,7 @@ class Run:
     def _take_folder(self, spec: ExportSpec) -> None:
         other = self._folders.add(spec.data_path)
         if other is None:
+            self._landing.take_folder(spec)
             return
         rule = "another export of this run has this folder; each needs its own"
         if other != spec.data_path:
@@ -152,14 +157,26 @@ class Run:
             end = record.obstacle or record.past or await self._attempt(spec, record)
             following = await self._following(spec, record, end)
             if following is None:
-                return ExportOutcome.of(
-                    spec,
-                    end,
-                    job_id=record.job_id,
-                    attempts=record.attempt,
-                    resumed=record.past is not None,
-                )
+                return await self._landed(spec, record, end)
             record = following
+
+    async def _landed(
+        self, spec: ExportSpec, record: Record, end: ExportResult | Exception
+    ) -> ExportOutcome:
+        """The outcome of the last attempt, once its files are as wanted, or could not be so."""
+        error = None
+        if isinstance(end, ExportResult):
+            end, error = await self._landing.complete(end, record)
+        outcome = ExportOutcome.of(
+            spec,
+            end,
+            job_id=record.job_id,
+            attempts=record.attempt,
+            resumed=record.past is not None,
+            verified=record.is_verified,
+            fetched_to=record.fetched_to,
+        )
+        return outcome if error is None else replace(outcome, error=error)
 
     async def _following(
         self, spec: ExportSpec, record: Record, end: ExportResult | Exception
