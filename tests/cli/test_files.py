@@ -103,3 +103,67 @@ def test_obs_may_be_elsewhere(lake: Server, monkeypatch: pytest.MonkeyPatch) -> 
     cli = Cli(lake)
     cli(*ORDERS)
     assert cli.json("ls", "obs://lake/orders", "--obs-endpoint", lake.url)
+
+
+BULK = ("bulk", "--database", "sales", "--tables", "orders", "--tables", "stores")
+
+
+def test_bulk_verifies_and_fetches(lake: Server, tmp_path: Path) -> None:
+    """Each export into its own folder; what is there is not looked at again."""
+    journal, out = tmp_path / "run.db", tmp_path / "out"
+    args = (*BULK, "--to", "obs://lake/day/{table}", "--journal", str(journal))
+    args += ("--verify", "--fetch", str(out))
+    told = Cli(lake).json(*args)
+
+    assert (told["finished"], told["incomplete"]) == (2, 0)
+    for export in told["exports"]:
+        folder = out / "day" / export["table_name"]
+        assert (export["verified"], export["fetched_to"]) == (True, str(folder))
+        assert list(folder.glob("part-*.csv"))
+    asked = lake.ledger()["requests"]["obs-get"]
+    again = Cli(lake)(*args)
+    assert again.exit_code == 0
+    lines = dict(line.split(":", 1) for line in again.stdout.splitlines())
+    assert (lines["verified"].strip(), lines["fetched"].strip()) == ("2", "2")
+    assert lake.ledger()["requests"]["obs-get"] == asked
+
+
+def test_bulk_exits_with_1_while_files_are_not_complete(
+    lake: Server, root: Path, tmp_path: Path
+) -> None:
+    """The summary names the export, `runs` shows it, and the same line mends it by itself."""
+    journal, out = tmp_path / "run.db", tmp_path / "out"
+    args = (*BULK, "--to", "obs://lake/day/{table}", "--journal", str(journal))
+    cli = Cli(lake)
+    cli.json(*args)
+    [file] = (root / "lake" / "day" / "orders").glob("part-*")
+    whole = file.read_bytes()
+    file.write_bytes(whole[: len(whole) // 2])
+
+    failed = cli(*args, "--verify", "--fetch", str(out))
+    assert failed.exit_code == 1
+    row = next(line for line in failed.stdout.splitlines() if line.startswith("sales.orders"))
+    assert row.split()[1] == "incomplete"
+    assert "rows were counted" in row
+    last = failed.stderr.splitlines()[-1]
+    assert "the files of 1 of 2 exports are not complete, or could not be fetched" in last
+    assert "the same command line goes on with what is incomplete" in last
+    assert "did not finish" not in last
+    told = cli.json(*args, "--verify", code=1)
+    assert (told["finished"], told["incomplete"], told["failed"]) == (1, 1, 0)
+    assert [one["error"]["type"] for one in told["exports"] if one["error"]] == [
+        "VerificationFailed"
+    ]
+
+    shown = cli("runs", str(journal)).stdout.splitlines()
+    assert "files" in shown[0].split()
+    orders, stores = sorted(line for line in shown if line.startswith("sales."))
+    assert "not verified" in orders
+    assert "rows were counted" in orders
+    assert "verified, fetched" in stores
+    totals = cli.json("runs", str(journal))["totals"]
+    assert (totals["verified"], totals["fetched"], totals["incomplete"]) == (1, 1, 1)
+
+    file.write_bytes(whole)
+    assert cli(*args, "--verify", "--fetch", str(out)).exit_code == 0
+    assert len(lake.ledger()["jobs"]) == 2

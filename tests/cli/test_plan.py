@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,11 @@ from dli_async import ConfigurationError
 from dli_async._journal.entries import ExportState, JournalEntry
 from dli_async.cli._bulk.plan import check_template, make_plan
 from dli_async.cli._bulk.plan_file import Row, read_rows
+from dli_async.cli._shell.export_options import FilesOptions
 
 TEMPLATE = "obs://bucket/{date}/{database}/{table}"
 TO = {"data_path": TEMPLATE}
+THEN = datetime(2026, 1, 30, tzinfo=UTC)
 
 
 def _rows(*tables: str) -> list[Row]:
@@ -270,6 +273,30 @@ def test_a_journal_whose_run_is_complete_is_refused_on_another_day() -> None:
     with pytest.raises(ConfigurationError, match="the run of 2026-01-30, which is complete"):
         make_plan(_rows("t"), TO, date=None, entries=done)
     assert make_plan(_rows("t"), TO, date="2026-01-30", entries=done).specs
+
+
+@pytest.mark.parametrize(
+    ("known", "is_done"),
+    [
+        ({}, False),
+        ({"verified_at": THEN}, False),
+        ({"verified_at": THEN, "fetched_at": THEN, "fetched_to": "/else/t"}, False),
+        ({"verified_at": THEN, "fetched_to": "/out/t"}, False),
+        ({"verified_at": THEN, "fetched_at": THEN, "fetched_to": "/out/t"}, True),
+    ],
+)
+def test_a_run_is_complete_when_its_files_are_as_they_are_wanted(
+    known: dict[str, Any], is_done: bool
+) -> None:
+    """What was exported last night may still be verified and fetched today."""
+    entry = replace(_entry("obs://bucket/2026-01-30/sales/t", ExportState.FINISHED), **known)
+    landed = FilesOptions(verify=True, fetch=Path("/out"))
+    if is_done:
+        with pytest.raises(ConfigurationError, match="which is complete"):
+            make_plan(_rows("t"), TO, date=None, entries=[entry], landed=landed)
+    else:
+        plan = make_plan(_rows("t"), TO, date=None, entries=[entry], landed=landed)
+        assert (plan.date, plan.resumes) == ("2026-01-30", True)
 
 
 def test_a_run_that_is_complete_may_be_repeated_on_its_day() -> None:

@@ -48,7 +48,7 @@ class _BulkRun:
         rows = await self._rows()
         to, date = request.source.to, request.source.date
         defaults = request.files.fields() | ({} if to is None else {"data_path": to})
-        plan = make_plan(rows, defaults, date=date, entries=entries)
+        plan = make_plan(rows, defaults, date=date, entries=entries, landed=request.landed)
         if plan.left_alone:
             verb = are(plan.left_alone)
             self._output.note(
@@ -113,6 +113,7 @@ class _BulkRun:
                         journal=request.journal,
                         on_event=display,
                         **asdict(request.limits),
+                        **asdict(request.landed),
                     ) as stream:
                         outcomes = [outcome async for outcome in stream]
                 except DliError:

@@ -24,14 +24,19 @@ def bulk(*, request: BulkRequest, connection: Connection, output: Output) -> int
 
     Ctrl-C ends the run here; jobs that were accepted run on, and the next run awaits them.
 
-    Exit code: 0 all finished; else what is the worst: 1 some failed, which are listed, 5 some are
-    in doubt, 3 some timed out. An export in doubt gets a line with the token that looks for it, or
-    with --journal the next run looks; where several jobs could be it, their ids are told.
+    With --verify and --fetch the files of each export are checked and brought home when it has
+    finished. With --journal the same command line tries again what did not go well, and exports
+    nothing again; a run is complete when that is done too.
+
+    Exit code: 0 all finished; else what is the worst: 1 some failed, or their files are not
+    complete or could not be fetched, which are listed, 5 some are in doubt, 3 some timed out. An
+    export in doubt gets a line with the token that looks for it, or with --journal the next run
+    looks; where several jobs could be it, their ids are told.
 
     \b
     Examples:
       dli-async bulk --database sales --tables 'fact_*' --compress gzip \\
-          --to 'obs://bucket/{date}/{database}/{table}' --journal run.db
+          --to 'obs://bucket/{date}/{database}/{table}' --journal run.db --verify --fetch out/
       dli-async bulk --plan plan.yaml --journal run.db --dry-run
     """
     return _bulk_run.bulk(output, connection, request)
@@ -60,7 +65,8 @@ def runs(
 
     It only reads, also while a run is writing. `submitting` means: a submit was about to leave,
     and the next run looks whether it arrived. `failed` without a job id was never accepted. The
-    column `folder` is there if an attempt went to a fresh folder.
+    column `folder` is there if an attempt went to a fresh folder, and `files` if a run had files
+    verified or fetched; what went wrong with them is under `error`.
 
     \b
     Example: dli-async runs run.db --state failed --json

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from .._shell.export_options import ExportOptions, ViaOption
+from .._shell.export_options import ExportOptions, FilesOptions, ViaOption
 from .._shell.option_groups import OptionGroup
 from .plan import check_template
 from .plan_file import PLAN_FILES
@@ -141,6 +141,7 @@ class BulkRequest(OptionGroup):
     source: PlanSource
     files: ExportOptions
     limits: RunLimits
+    landed: FilesOptions
     via: ViaOption = None
     requests_per_second: Annotated[
         float | None,

@@ -13,6 +13,7 @@ from ..._journal.entries import ExportState, JournalEntry
 from ..._values.errors import ConfigurationError, InvalidExport, Problem
 from ..._values.paths import FolderSet
 from ..._values.spec import ExportSpec, read_spec
+from .._shell.export_options import FilesOptions
 from .plan_file import Row
 
 PLACEHOLDERS = ("date", "database", "table")
@@ -46,6 +47,7 @@ def make_plan(
     *,
     date: str | None,
     entries: Iterable[JournalEntry] = (),
+    landed: FilesOptions = FilesOptions(),  # noqa: B008 - it is frozen
 ) -> Plan:
     """Makes the plan of what is asked for.
 
@@ -55,6 +57,7 @@ def make_plan(
         date: what `{date}` stands for; None takes the date of the run that the journal holds, so
             that a run which is resumed the next day goes on in its folders, and else today.
         entries: what the journal holds.
+        landed: what is wanted of the files; while that is not done, a run is not complete.
 
     Raises:
         ConfigurationError: there is nothing to export, an export breaks a rule, or two of them
@@ -64,13 +67,14 @@ def make_plan(
         raise ConfigurationError(
             "nothing to export: no MANAGED table matches, or the plan is empty"
         )
-    known = {entry.data_path: entry.state for entry in entries}  # of several attempts, the last
+    latest = {entry.data_path: entry for entry in entries}  # of several attempts, the last
+    known = {path: entry.state for path, entry in latest.items()}
     today = datetime.now().astimezone().date().isoformat()
     begun = None if date else _begun(rows, defaults, known)
     specs = _specs(rows, defaults, date or begun or today)
     paths = {spec.data_path for spec in specs}
     if begun not in (None, today):
-        _refuse_complete(begun, all(known.get(path) is ExportState.FINISHED for path in paths))
+        _refuse_complete(begun, all(_is_done(latest.get(path), landed) for path in paths))
     return Plan(
         specs=specs,
         date=date or begun or today,
@@ -111,6 +115,12 @@ def _begun(
                 if any(spec.data_path in known for spec in _specs(rows, defaults, date)):
                     return str(date)
     return None
+
+
+def _is_done(entry: JournalEntry | None, landed: FilesOptions) -> bool:
+    if entry is None or entry.state is not ExportState.FINISHED:
+        return False
+    return not entry.lacks(verify=landed.verify, fetch=landed.fetch)
 
 
 def _refuse_complete(date: str | None, complete: bool) -> None:

@@ -39,6 +39,9 @@ def _totals(entries: Sequence[JournalEntry]) -> dict[str, Any]:
     return {
         "exports": len(entries),
         **counts,
+        "verified": sum(entry.verified_at is not None for entry in entries),
+        "fetched": sum(entry.fetched_at is not None for entry in entries),
+        "incomplete": sum(entry.files_error is not None for entry in entries),
         "row_count": sum(entry.row_count or 0 for entry in entries),
         "input_size": sum(entry.input_size or 0 for entry in entries),
         "duration": round(sum(entry.duration or 0.0 for entry in entries), 3),
@@ -47,10 +50,21 @@ def _totals(entries: Sequence[JournalEntry]) -> dict[str, Any]:
     }
 
 
+def _files(entry: JournalEntry) -> str:
+    """What was done with the files, in words; "" if nothing was."""
+    words = ["verified"] if entry.verified_at else []
+    words += ["fetched"] if entry.fetched_at else []
+    words += ["not verified"] if entry.verify_error else []
+    words += ["not fetched"] if entry.fetch_error else []
+    return ", ".join(words)
+
+
 def _text(entries: Sequence[JournalEntry], totals: dict[str, Any]) -> Group:
     # Most runs have no attempt in a folder of its own, and a column of dashes tells nothing.
     moved = any(entry.folder != entry.data_path for entry in entries)
-    table = plain_table(*_COLUMNS, *(["folder"] if moved else []), "error")
+    landed = any(_files(entry) for entry in entries)
+    more = [name for name, shown in (("files", landed), ("folder", moved)) if shown]
+    table = plain_table(*_COLUMNS, *more, "error")
     for column in table.columns[4:7]:
         column.justify = "right"
     for entry in entries:
@@ -62,8 +76,9 @@ def _text(entries: Sequence[JournalEntry], totals: dict[str, Any]) -> Group:
             cell(None if entry.duration is None else timedelta(seconds=entry.duration)),
             "-" if entry.row_count is None else f"{entry.row_count:,}",
             "-" if entry.input_size is None else size_text(entry.input_size),
+            *([_files(entry) or "-"] if landed else []),
             *([entry.folder] if moved else []),
-            cell(entry.error),
+            cell(entry.error or entry.files_error),
         )
     counts = ", ".join(f"{totals[state]:,} {state}" for state in ExportState if totals[state])
     amounts = f"{counted(totals['row_count'], 'row')}, {size_text(totals['input_size'])}"

@@ -18,9 +18,14 @@ _UNITS = ("kB", "MB", "GB", "TB")
 
 
 class End(StrEnum):
-    """How an export of a bulk run ended."""
+    """How an export of a bulk run ended.
+
+    One that is `INCOMPLETE` has finished, and its files are not complete, or could not be looked at
+    or fetched.
+    """
 
     FINISHED = "finished"
+    INCOMPLETE = "incomplete"
     FAILED = "failed"
     CANCELLED = "cancelled"
     LOST = "lost"
@@ -30,6 +35,8 @@ class End(StrEnum):
     @classmethod
     def of(cls, outcome: ExportOutcome) -> End:
         """The end that an outcome tells of."""
+        if outcome.result is not None and outcome.error is not None:
+            return cls.INCOMPLETE
         for kind, end in _ENDS:
             if isinstance(outcome.error, kind):
                 return end
@@ -101,10 +108,12 @@ class RunStats:
     def counts(self) -> str:
         """How many are how far; what is zero is left out."""
         running = sum(status is JobStatus.RUNNING for status in self._running.values())
-        submitted = len(self._running) - running
+        landing = sum(status is JobStatus.FINISHED for status in self._running.values())
+        submitted = len(self._running) - running - landing
         waiting = self.total - self.ended - len(self._running)
         ends = [(str(end), self.ends[end]) for end in End]
-        under_way = [("running", running), ("submitted", submitted), ("waiting", waiting)]
+        under_way = [("at their files", landing), ("running", running)]
+        under_way += [("submitted", submitted), ("waiting", waiting)]
         return ", ".join(f"{count:,} {word}" for word, count in [*ends, *under_way] if count)
 
     def amounts(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,11 @@ _CODES = (
     (End.FAILED, Exit.JOB_FAILED),
     (End.CANCELLED, Exit.JOB_FAILED),
     (End.LOST, Exit.JOB_FAILED),
+    (End.INCOMPLETE, Exit.JOB_FAILED),
     (End.IN_DOUBT, Exit.IN_DOUBT),
     (End.TIMED_OUT, Exit.TIMED_OUT),
 )
+_OPEN = (End.INCOMPLETE, End.IN_DOUBT, End.TIMED_OUT)
 _PLAN_COLUMNS = ("table", "format", "mode", "queue", "data_path", "state")
 
 
@@ -80,10 +82,17 @@ def show_summary(
     unhappy = stats.ended - stats.ends[End.FINISHED]
     if unhappy:
         _tell_doubts(output, outcomes, journal)
-        words = [f"{unhappy:,} of {counted(stats.ended, 'export')} did not finish"]
-        words += _ways_on(outcomes, stats, journal)
+        words = [*_what_went_wrong(stats, unhappy), *_ways_on(outcomes, stats, journal)]
         output.note(f"dli-async: error: {'; '.join(words)}")
     return code
+
+
+def _what_went_wrong(stats: RunStats, unhappy: int) -> Iterator[str]:
+    total, incomplete = counted(stats.ended, "export"), stats.ends[End.INCOMPLETE]
+    if unhappy > incomplete:
+        yield f"{unhappy - incomplete:,} of {total} did not finish"
+    if incomplete:
+        yield f"the files of {incomplete:,} of {total} are not complete, or could not be fetched"
 
 
 def _tell_doubts(output: Output, outcomes: Sequence[ExportOutcome], journal: Path | None) -> None:
@@ -106,7 +115,7 @@ def _ways_on(
         if stats.ends[End.TIMED_OUT]:
             yield "the jobs that timed out run on: dli-async wait JOB_ID"
         return
-    open_ends = [str(end) for end in (End.IN_DOUBT, End.TIMED_OUT) if stats.ends[end]]
+    open_ends = [str(end) for end in _OPEN if stats.ends[end]]
     if open_ends:
         yield f"the same command line goes on with what is {' or '.join(open_ends)}"
     failed = [outcome for outcome in outcomes if isinstance(outcome.error, JobFailed)]
@@ -126,6 +135,8 @@ def _summary(
             "exports": stats.counts(),
             "known before": f"{stats.resumed:,}" if stats.resumed else None,
             "amounts": stats.amounts(),
+            "verified": _count(outcome.verified for outcome in outcomes),
+            "fetched": _count(outcome.fetched_to is not None for outcome in outcomes),
             "time": f"{span_text(stats.seconds)}, {stats.pace()}",
             "journal": journal,
         }
@@ -138,6 +149,12 @@ def _summary(
         end = End.of(outcome)
         table.add_row(outcome.spec.label, end, cell(outcome.job_id), cell(outcome.error))
     return Group(table, "", totals)
+
+
+def _count(done: Iterable[bool]) -> str | None:
+    """How many there are, for people; None if none."""
+    count = sum(done)
+    return f"{count:,}" if count else None
 
 
 def _document(outcome: ExportOutcome) -> dict[str, Any]:
@@ -153,6 +170,8 @@ def _document(outcome: ExportOutcome) -> dict[str, Any]:
         "duration": result.duration if result else None,
         "attempts": outcome.attempts,
         "resumed": outcome.resumed,
+        "verified": outcome.verified,
+        "fetched_to": outcome.fetched_to,
         **_why(outcome.error),
     }
 

@@ -9,13 +9,12 @@ import typer
 
 from ..._values.spec import read_spec
 from .._shell.connection import Connection
-from .._shell.export_options import ExportOptions, ViaOption
+from .._shell.export_options import ExportOptions, FilesOptions, ViaOption
 from .._shell.output import Output
 from . import export as _export
 from . import jobs as _jobs
 from . import tables as _tables
 from . import whoami as _whoami
-from .files import FilesOptions
 from .options import (
     DataPath,
     JobFilters,

@@ -12,10 +12,11 @@ from ..._values.errors import ConfigurationError
 from ..._values.results import ExportResult
 from ..._values.spec import ExportSpec, QueryExport, TableExport
 from .._shell.connection import Connection
+from .._shell.export_options import FilesOptions
 from .._shell.failures import Exit, Failure
 from .._shell.output import Output, fields_text
 from .._shell.run import run
-from .files import FilesOptions, complete
+from .files import complete
 from .jobs import job_of
 from .options import OnTimeout, WaitOptions
 from .progress import job_progress

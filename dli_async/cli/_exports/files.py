@@ -4,47 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from ..._client import DliClient
 from ..._values.files import FetchProgress, PartFile, Verification
 from ..._values.results import ExportResult
 from .._shell.connection import Connection
+from .._shell.export_options import FilesOptions
 from .._shell.failures import Exit
-from .._shell.option_groups import OptionGroup
 from .._shell.output import Output, counted, fields_text, plain_table
 from .._shell.run import run
 
 _COLUMNS = ("name", "size", "format", "codec", "last_modified")
 _STEPS = 10  # lines that a fetch prints where there is no terminal
-
-
-@dataclass(frozen=True, kw_only=True)
-class FilesOptions(OptionGroup):
-    """What becomes of the files when an export has finished."""
-
-    verify: Annotated[
-        bool,
-        typer.Option(
-            "--verify",
-            help="Then read every file to its end, count the rows, and compare with what the job "
-            "tells. The exit code is 1 if something differs.",
-        ),
-    ] = False
-    fetch: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Then bring the files into this folder."),
-    ] = None
-
-    @property
-    def wanted(self) -> bool:
-        """Whether anything is to be done."""
-        return self.verify or self.fetch is not None
 
 
 def ls(output: Output, connection: Connection, source: str) -> Exit:

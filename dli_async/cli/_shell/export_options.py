@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -54,6 +55,33 @@ class ExportOptions(OptionGroup):
     def fields(self) -> dict[str, Any]:
         """The fields that were given, or have a default here."""
         return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+@dataclass(frozen=True, kw_only=True)
+class FilesOptions(OptionGroup):
+    """What becomes of the files when an export has finished."""
+
+    verify: Annotated[
+        bool,
+        typer.Option(
+            "--verify",
+            help="Then read every file to its end, count the rows, and compare with what the job "
+            "tells. The exit code is 1 if something differs, and then nothing is fetched.",
+        ),
+    ] = False
+    fetch: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Then bring the files into this folder. Each export of `bulk` gets one of its own "
+            "in it, with the path of its folder below the bucket.",
+        ),
+    ] = None
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anything is to be done."""
+        return self.verify or self.fetch is not None
 
 
 class Via(StrEnum):
